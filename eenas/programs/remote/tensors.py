@@ -17,6 +17,7 @@ DATATYPES: dict[str, np.dtype[Any]] = {
 """The NumPy type of each datatype of the protocol that eenas sends and reads."""
 
 MOST_AXES, MOST_SIDE = 16, 2**31 - 1
+_MOST_PLACES = 2**40
 _NAMES_OF_TYPES = {dtype: name for name, dtype in DATATYPES.items()}
 
 
@@ -38,6 +39,8 @@ def check_tensor_facts(name: str, datatype: Any, shape: Any) -> tuple[np.dtype[A
         raise ProtocolError(
             f"{name}: shape must be a list of 1 to {MOST_AXES} numbers from 0 to {MOST_SIDE}, got {shortened(shape)}"
         )
+    if 0 in sides and math.prod(side or 1 for side in sides) > _MOST_PLACES:  # NumPy has no such array, empty or not
+        raise ProtocolError(f"{name}: shape {shortened(shape)} is too large for an empty array; send smaller sides")
     return DATATYPES[datatype], tuple(sides)
 
 
@@ -64,6 +67,8 @@ def array_from_values(name: str, values: Any, dtype: np.dtype[Any], shape: tuple
     """Return the array of a list from JSON, flat or nested. Raises ProtocolError unless it has the type and shape."""
     if not isinstance(values, list):
         raise ProtocolError(f"{name}: data must be a list, got {shortened(values)}")
+    if _has_texts(values):  # NumPy would give each value the room of the longest
+        raise ProtocolError(f"{name}: data must be {_NAMES_OF_TYPES[dtype]}, got texts")
     try:
         found = np.array(values)
     except (ValueError, OverflowError):  # lists of different lengths
@@ -81,3 +86,9 @@ def array_from_values(name: str, values: Any, dtype: np.dtype[Any], shape: tuple
             )
     with np.errstate(over="ignore"):  # beyond float16 or float32: infinity, which the model refuses
         return found.astype(dtype).reshape(shape)
+
+
+def _has_texts(values: list[Any]) -> bool:
+    """Whether a list, nested as JSON can be, has a text in it."""
+    kinds = set(map(type, values))
+    return str in kinds or (list in kinds and any(_has_texts(each) for each in values if isinstance(each, list)))

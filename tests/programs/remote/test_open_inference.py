@@ -2,6 +2,7 @@
 
 import json
 import re
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -159,6 +160,8 @@ def test_json_data_can_be_flat_nested_or_empty():
         (table(data=None), "data must be a list"),
         (table(data=[[1], [2, 3]]), "data must be a list of numbers"),
         (table(data=["a", "b"]), "data must be FP32"),
+        (table(data=[[1], ["a"]]), "data must be FP32, got texts"),
+        (table(data=[], shape=[0, *[2**31 - 1] * 3]), "too large for an empty array"),
         (table(data=[True, False]), "data must be FP32"),
         (table(datatype="INT8", data=[1.5, 2]), "data must be INT8"),
         (table(datatype="INT8", data=[1, 200]), r"must be in \[-128, 127\]"),
@@ -178,6 +181,16 @@ def test_json_data_can_be_flat_nested_or_empty():
 )
 def test_malformed_requests_are_refused(body, said):
     assert re.search(said, refused(body))
+
+
+def test_texts_take_no_more_memory_than_they_have():
+    data = ["a" * 1_000_000, *["b"] * 1000]  # 4 GB as an array of texts
+    tracemalloc.start()
+    try:
+        assert "got texts" in refused(table(data=data))
+        assert tracemalloc.get_traced_memory()[1] < 100e6
+    finally:
+        tracemalloc.stop()
 
 
 def test_sizes_of_bytes_are_checked_before_use():
