@@ -2,6 +2,8 @@
 
 import re
 import signal
+import socket
+import subprocess
 import sys
 import time
 import urllib.request
@@ -38,6 +40,21 @@ def test_a_process_answers_and_ends_with_0_on_sigterm(exported):
         assert "stopping" in program.err
     finally:
         program.kill()
+
+
+def test_a_process_whose_messages_nobody_reads_any_more_ends_with_0_on_sigterm(exported):
+    words = [sys.executable, "-c", CODE, "serve", str(exported), "--port", "0", "--no-grpc", "--threads", "1"]
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            port = int(process.stderr.readline().rpartition(":")[2])
+            process.stderr.close()
+            with socket.create_connection(("127.0.0.1", port)) as idle:  # stays open
+                idle.sendall(b"GET /v2/health/ready HTTP/1.1\r\nHost: a\r\n\r\n")
+                assert idle.recv(1000).startswith(b"HTTP/1.1 200")
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def test_settings_that_cannot_work(exported, tmp_path, monkeypatch):

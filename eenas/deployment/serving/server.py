@@ -7,6 +7,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from eenas.deployment.serving.http_app import http_app
 from eenas.deployment.serving.reloading import watch_manifests
 from eenas.deployment.serving.service import Service
 from eenas.errors import ExportError, InputError, MachineError
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Event, Listener, Notice, silent
 
 TOKEN_VARIABLE = "EENAS_SERVE_TOKEN"
 """The environment variable with the token, if no file is given."""
@@ -98,8 +99,8 @@ class Server:
 
     def __init__(self, service: Service, address: Address, listener: Listener = silent) -> None:
         need_serving()
-        self._service, self._address, self._listener = service, address, listener
-        service.listener = listener
+        self._service, self._address, self._listener = service, address, _unfailing(listener)
+        service.listener = self._listener
         self._socket = _open_socket(address.host, address.port)
         self.port: int = self._socket.getsockname()[1]
         self.grpc_port: int | None = None
@@ -139,11 +140,12 @@ class Server:
         stopped = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         service.stop()
+        deadline = time.monotonic() + limits.stop_s
         web.should_exit = True
         for each in (watching, stopped):
             each.cancel()
         await asyncio.gather(serving, *([] if grpc is None else [grpc.stop(limits.stop_s)]))
-        await asyncio.to_thread(service.close, limits.stop_s)
+        await asyncio.to_thread(service.close, max(deadline - time.monotonic(), 0.0))
 
     def _grpc(self) -> Any:
         address = self._address
@@ -178,7 +180,7 @@ def serve(service: Service, address: Address, listener: Listener = silent) -> No
 
         def end() -> None:
             if not stop.is_set():
-                listener(Notice("stopping: answers what was accepted"))
+                _unfailing(listener)(Notice("stopping: answers what was accepted"))
             stop.set()
 
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -241,6 +243,16 @@ def _open_socket(host: str, port: int) -> socket.socket:
         found.close()
         raise MachineError(f"{host}:{port} cannot be served on ({error}); give another --port") from None
     return found
+
+
+def _unfailing(listener: Listener) -> Listener:
+    """Return a listener that drops what nobody reads, so that a terminal that is gone neither ends nor blocks us."""
+
+    def tell(event: Event) -> None:
+        with contextlib.suppress(OSError, ValueError):  # a broken pipe, and a stream that is closed
+            listener(event)
+
+    return tell
 
 
 def _web_server(config: Any) -> Any:
