@@ -31,7 +31,8 @@ class FleetOutcome:
 
     `latency_ms` counts from arrival to answer. `exits` are those that answered. A sample `sent` left the device, one
     `dropped` was answered by the last exit on the device because no answer of the server came before the deadline.
-    `energy_j` is that of the device and its radio. `bytes_sent` counts all samples that were sent.
+    `energy_j` is that of the device and its radio. `bytes_sent` counts all samples that were sent, with headers, as the
+    costs of tiers do.
     """
 
     devices: int

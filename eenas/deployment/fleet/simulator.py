@@ -86,7 +86,8 @@ def _outcome(
     answered = np.where(dropped, np.maximum(work.given_up, moments.finished), answered)
     on_link = np.isfinite(moments.sent)
     kept = work.arrived >= 1000.0 * fleet.warm_up_s
-    megabytes = on_link * (times.sent_bytes + times.answer_bytes) / 1e6
+    link = fleet.link.link
+    request, answer = times.sent_bytes + link.overhead_bytes, times.answer_bytes + link.overhead_bytes
     exits = np.where(dropped, times.on_device - 1, taken.exits)
     link_waits = np.where(on_link, moments.sending - moments.finished, 0.0)
     return FleetOutcome(
@@ -102,8 +103,8 @@ def _outcome(
         sent=on_link[kept],
         dropped=dropped[kept],
         right=np.where(dropped, taken.right_on_device, taken.right)[kept],
-        energy_j=(fleet.watts * work.device_ms / 1000.0 + fleet.link.link.joules_per_mb * megabytes)[kept],
-        bytes_sent=float(times.sent_bytes * on_link[kept].sum()),
+        energy_j=(fleet.watts * work.device_ms / 1000.0 + on_link * link.joules(request + answer))[kept],
+        bytes_sent=float(request * on_link[kept].sum()),
         mean_batch=float(served.sizes[served.sizes > 0].mean()) if (served.sizes > 0).any() else None,
         loads=_loads(times, fleet, taken, (work, drawn, moments), served),
     )

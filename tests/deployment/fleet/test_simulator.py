@@ -17,6 +17,9 @@ from eenas.deployment.fleet.simulator import simulate_fleet
 from eenas.deployment.fleet.split_times import SplitTimes
 from eenas.errors import SimulationError
 from eenas.measurement.tiers.link import Link
+from eenas.measurement.tiers.part_times import PartTimes
+from eenas.measurement.tiers.tier_costs import TieredNetwork, tier_costs
+from eenas.measurement.tiers.tiers import Tier, Tiers
 
 from .slow_fleet import SlowFleet
 
@@ -104,8 +107,23 @@ def test_without_load_latency_is_the_cost_of_the_tiers():
     wanted = np.array([4.0, 9.0, 11.0 + sending + 2.0, 11.0 + sending + 5.0])
     np.testing.assert_allclose(found.latency_ms, wanted[found.exits], atol=1e-6)
     assert found.offload_rate == pytest.approx((found.exits >= 2).mean())
-    assert found.bytes_sent == 8000 * (found.exits >= 2).sum()
+    assert found.bytes_sent == 8600 * (found.exits >= 2).sum()
     np.testing.assert_allclose(found.energy_j, 5e-3 * np.array([4, 9, 11, 11])[found.exits])
+
+
+@pytest.mark.parametrize("split", ["", "a", "final"])
+def test_bytes_and_energy_are_those_of_the_tiers(split):
+    link = Link(mbit=6, round_trip_ms=50, joules_per_mb=2)
+    part = PartTimes(segments_ms=[1.0, 1.0], exits_ms=[0.1, 0.0], entry_ms=0.5)
+    network = TieredNetwork(
+        times=(part, part), cut_points=("a",), elements=(400,), after=(1, 2), num_classes=10, input_bytes=3000
+    )
+    costs = tier_costs(network, Tiers.of(link, edge=Tier(name="edge", watts=5.0)))
+    fleet = Fleet(devices=3, seconds=2000, arrivals=Arrivals(rate=0.1), link=FleetLink(link=link), watts=5.0)
+    found = simulate_fleet(SplitTimes.of_tiers(costs, split), decisions(2), fleet)
+    wanted = costs.columns(split)
+    np.testing.assert_allclose(found.energy_j, wanted["tier_energy"][found.exits])
+    assert found.bytes_sent == pytest.approx(wanted["bytes_sent"][found.exits].sum())
 
 
 @pytest.mark.parametrize(
