@@ -21,6 +21,7 @@ from eenas.policies.split_costs import SPLIT_COSTS
 from eenas.programs.budget import within_budget
 from eenas.programs.manifest import read_manifest
 from eenas.records.artifacts import ArtifactStore
+from eenas.records.learning_curves import LearningCurves
 from eenas.reporting.facts.front_table import front_rows, to_csv, to_table
 from eenas.reporting.facts.run_facts import run_summary
 from eenas.reporting.facts.tiers.tier_facts import read_sources
@@ -31,6 +32,8 @@ from eenas.runs.codecs import codec_choice
 from eenas.runs.run_report import RunReport
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec, load_settings
+from eenas.study.trials.pruning import PruningRule
+from eenas.study.trials.trial import run_trial
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, SmallestStudy, backbone, run_search, study_context, url
 
@@ -344,3 +347,17 @@ def test_what_crosses_the_link_depends_on_the_design(tmp_path):
     assert context.identity_backbone
     splits = context.costs(plain).costs.splits
     assert splits.splits == ("", "0", "1", "2", "3", "final")
+
+
+def test_a_copied_trial_counts_the_logits_that_its_own_policy_sends(tmp_path):
+    context = study_context(url(tmp_path), (*SETTINGS, *TIERS, "prepare.when=never"))
+    design = replace(context.plain_design(), branches=(Placed("1", PoolFc(pool="avg", size=2)),))
+    patient = replace(design, policy=replace(design.policy, kind="patience"))
+    first = run_trial(design, context, PruningRule(LearningCurves(context.database), "s"), study="s", number=0)
+    copied = run_trial(patient, context, None, study="s", number=1, earlier=first)
+    wanted = context.costs(patient).costs.splits
+    assert copied.record.state == "copied"
+    for table in copied.tables.values():
+        np.testing.assert_array_equal(table.costs.splits.values, wanted.values)
+    sent = wanted.names.index("bytes_sent")
+    assert (wanted.values[:, sent] > first.tables["validation"].costs.splits.values[:, sent]).any()

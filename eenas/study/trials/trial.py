@@ -83,10 +83,13 @@ def run_trial(
     start = time.monotonic()
     costs = context.costs(design)
     state: TrialState
+    tables: Mapping[str, ExitTable]
     frozen: Mapping[str, ExitTable] = {}
     reason, samples = None, 0
     if earlier is not None:
-        tables, state, reason = earlier.tables, "copied", f"the same network as trial {earlier.record.number}"
+        splits = costs.costs.splits  # those of this policy, which may need other logits behind the split
+        tables = {name: replace(own, costs=replace(own.costs, splits=splits)) for name, own in earlier.tables.items()}
+        state, reason = "copied", f"the same network as trial {earlier.record.number}"
         costs = replace(costs, parameters=earlier.record.parameters or costs.parameters)
     elif not design.branches:
         tables, state, reason = _plain_tables(context), "complete", None
