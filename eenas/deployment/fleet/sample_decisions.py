@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 
 from eenas.errors import SimulationError
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.experts.expert_policy import ExpertPolicy
+from eenas.policies.experts.routed_table import RoutedTable
 from eenas.policies.policy import Policy
 
 
@@ -45,7 +47,10 @@ def decide(policy: Policy, table: ExitTable, on_device: int) -> SampleDecisions:
     """
     found = policy.apply(table)
     right, fallback = found.answer == table.labels, found.answer.copy()
-    staying, state = np.arange(len(table)), policy.start(len(table))
+    state = policy.start(len(table))
+    if isinstance(policy, ExpertPolicy) and isinstance(table, RoutedTable):
+        state = policy.begin(table.chosen)
+    staying = np.arange(len(table))
     for k in range(on_device):
         leaving, state = policy.decide(k, table.logits[staying, k], state)
         if k == on_device - 1:
