@@ -6,7 +6,8 @@ import pytest
 from eenas.deployment.export import export
 from eenas.designs.design import Design, TrainingChoice
 from eenas.designs.space import Space, load_space
-from eenas.errors import SpecError
+from eenas.errors import MeasurementError, SpecError
+from eenas.handle.tiered_source import TieredSource
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.policies.experts.routed_table import RoutedTable
@@ -63,6 +64,12 @@ def test_scores_are_those_of_the_network_with_experts_and_the_classifier(trial, 
     assert trial.values == (trial.chosen.robustness["distorted_accuracy"], trial.chosen.expected["macs"])
     assert all(isinstance(point.policy, ExpertPolicy) for point in trial.points)
     assert not trial.frozen_points, "the banked branches have no experts"
+
+
+def test_a_network_with_experts_has_no_tiers(studied):
+    source = TieredSource(storage=studied.storage, network=f"trial {studied.trial}")
+    with pytest.raises(MeasurementError, match="has experts"):
+        source.read(studied.results.name)
 
 
 def test_every_exit_pays_for_the_classifier(studied, trial, tables):

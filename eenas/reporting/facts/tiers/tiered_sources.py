@@ -13,6 +13,7 @@ from eenas.measurement.tiers.tier_sources import MeasuredNetwork
 from eenas.networks.tiered_costs import input_bytes, sends_logits
 from eenas.policies.costs import LATENCY
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.experts.routed_table import RoutedTable
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.programs.manifest import read_manifest
 from eenas.programs.model_folder import DESIGN, load_design
@@ -25,8 +26,10 @@ from eenas.study.rivals.offered_points import FrontPoint
 def subject_of_point(results: StudyResults, item: FrontPoint, validation: ExitTable) -> TieredSubject:
     """Return the network of an operating point of a study from its exit table on the validation split.
 
-    Raises MeasurementError if the study has no latencies.
+    Raises MeasurementError if the study has no latencies, and for a network with experts.
     """
+    if isinstance(validation, RoutedTable):
+        raise MeasurementError(f"{item.label}: has experts, whose classifier runs on no tier; name a network without")
     latency, point = validation.costs.get(LATENCY), item.point
     reached = None if latency is None else latency.tolist()
     return _profiled(f"{results.name}, {item.label}", item.design, results.profile, reached, shares=point.shares)
