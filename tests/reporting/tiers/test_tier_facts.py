@@ -7,7 +7,7 @@ import pytest
 
 from eenas.branches.fc import Fc
 from eenas.errors import MeasurementError
-from eenas.measurement.tiers.link import Link
+from eenas.measurement.tiers.link import OVERHEAD, Link
 from eenas.measurement.tiers.tier_costs import TIER_LATENCY
 from eenas.measurement.tiers.tiers import Tier, Tiers
 from eenas.reporting.facts.tiers.tier_facts import TierFacts, scaled_rates, tier_facts
@@ -64,7 +64,7 @@ def test_parts_add_up_and_the_best_is_the_lowest() -> None:
     assert found.edge_only.sending == 0
     assert found.cloud_only.sending == 1
     assert found.splits[1].sending == pytest.approx(0.5)
-    assert found.splits[1].bytes_sent == pytest.approx(0.5 * (1600 + 500))
+    assert found.splits[1].bytes_sent == pytest.approx(0.5 * (1600 + OVERHEAD))
 
 
 def test_ranges_of_bandwidths_have_their_best_split() -> None:
