@@ -112,6 +112,8 @@ def test_a_cost_of_the_study_s_own_is_limited_in_its_unit():
     assert (limits.expected, limits.worst) == ({"energy": 1.5}, {"bytes_sent": 3.0, "energy": 5.0})
     assert amount("max_energy", 0.5, {"energy": "mJ"}) == "0.5 mJ"
     assert amount("max_energy", 0.5) == "0.5"
+    assert amount("max_bytes_sent", 3000.0, {"bytes_sent": "B"}) == "3,000 B"
+    assert amount("max_energy", 999.7, {"energy": "mJ"}) == "1,000 mJ"
     limits.check_costs(("macs", "latency", "energy", "bytes_sent"))
     with pytest.raises(SpecError, match="max_worst_bytes_sent: limits a cost that is not in this study; nearest"):
         limits.check_costs(("macs", "latency", "energy"))

@@ -209,7 +209,8 @@ def amount(name: str, by: float, units: Mapping[str, str] = MappingProxyType({})
     cost = _cost(name)
     if cost == MACS:
         return f"{100 * by:.2g} % of the backbone's MACs"
-    return f"{by:.3g} {units.get(cost) or (KNOWN[cost].unit if cost in KNOWN else '')}".rstrip()
+    number = f"{by:,.0f}" if abs(by) >= 999.5 else f"{by:.3g}"
+    return f"{number} {units.get(cost) or (KNOWN[cost].unit if cost in KNOWN else '')}".rstrip()
 
 
 def _check_reachable(name: str, limit: float, cut_points: Sequence[str], costs: Sequence[float], unit: str) -> None:
