@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from eenas.deployment import split_model
 from eenas.measurement.latency import Latency, LatencySpec
 from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key
 from eenas.programs.exit_latency import ProgramLatency
@@ -89,6 +90,12 @@ def test_an_exported_model(call, model, exported):
     assert found["edge_only"]["latency_ms"] == pytest.approx(shares[0] + 2 * shares[1] + 4 * shares[2])
     assert found["input_bytes"] == 3 * 8 * 8
     refused(call("tiers", exported), "its programs were not timed; export them again")
+
+
+def test_half_a_model_is_refused_and_named(call, exported, tmp_path):
+    split_model(exported, tmp_path / "edge", tmp_path / "cloud", at="0")
+    for half in ("edge", "cloud"):
+        refused(call("tiers", tmp_path / half), f"is the {half} half of a model split at '0'; give the whole model")
 
 
 def profile_of(smallest, name, time):

@@ -54,12 +54,14 @@ def subject_of_run(report: RunReport) -> TieredSubject:
 def subject_of_model(folder: Path, *, trust_code: bool = False) -> TieredSubject:
     """Return the exported model in a folder with the latencies that its export measured. It can be split at its exits.
 
-    Raises MeasurementError for a model with experts, one without a policy, or latencies of batches, and ExportError if
-    its programs were not timed.
+    Raises MeasurementError for a model with experts, half a model, one without a policy, or latencies of batches, and
+    ExportError if its programs were not timed.
     """
     manifest = read_manifest(folder, trust_code=trust_code)
     if manifest.experts is not None:
         raise MeasurementError(f"{folder}: has experts, whose exits run in programs of their own; give a model without")
+    if manifest.split is not None:
+        raise MeasurementError(f"{folder}: is {manifest.split.text}; give the whole model")
     timed = ProgramLatency.of(folder)
     if ", batch 1," not in timed.conditions:
         raise MeasurementError(f"{folder}: tiers count the time of one sample, got {timed.conditions}; export again")
