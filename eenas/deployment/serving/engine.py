@@ -89,7 +89,11 @@ class Engine:
                 self._jobs[job] = None
                 self._waiting[job.entry.first].extend(blocks_of(job, self._batch))
             if any(self._waiting):
-                self._turn()
+                try:
+                    self._turn()
+                except Exception as error:  # whatever it is, the thread answers later requests
+                    for job in self._jobs:
+                        job.end(Refusal("failed", f"{type(error).__name__} while samples were joined"))
             self._forget_ended()
 
     def _turn(self) -> None:

@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from eenas.deployment.serving import engine as engine_module
 from eenas.deployment.serving.engine import Engine
 from eenas.deployment.serving.job import Entry, Job
 from eenas.deployment.serving.refusal import Refusal
@@ -209,6 +210,21 @@ def test_a_program_that_fails_refuses_its_requests_only(engines):
         assert isinstance(bad.wait().error, Refusal)
         assert str(bad.error) == said
         assert bad.error.status == 500
+    good = Submitted(samples(0.9))
+    engine.submit(good)
+    assert good.wait().error is None
+
+
+def test_a_fault_while_samples_are_joined_ends_its_requests_and_not_the_thread(engines, monkeypatch):
+    def failing(blocks):
+        raise IndexError("secret")
+
+    engine = engines(stub(), stub(), stub(last=True))
+    with monkeypatch.context() as patched:
+        patched.setattr(engine_module, "joined", failing)
+        bad = Submitted(samples(0.9))
+        engine.submit(bad)
+        assert str(bad.wait().error) == "IndexError while samples were joined"
     good = Submitted(samples(0.9))
     engine.submit(good)
     assert good.wait().error is None
