@@ -53,7 +53,8 @@ def tiers(
     The device runs the segments and branches up to the split. What has not left by then crosses the link, and the
     server runs the rest. Prints the expected time by part, bytes, and energy and price where given; then how the
     best split moves with the bandwidth and with the share that leaves at each exit. Without flags, the tiers are
-    those of the study, or a 4g link and a device that takes ten times as long as this machine.
+    those of the study, or a 4g link and a device that takes ten times as long as this machine; a flag replaces its
+    part of them.
 
     Example: eenas tiers runs/digits-trial8 --link 4g,codec=float16 --edge 10
     """
@@ -61,7 +62,7 @@ def tiers(
 
     from eenas.cli.tables.tier_tables import bandwidth_table, rates_table, splits_table
     from eenas.handle.tiered_source import TieredSource
-    from eenas.measurement.tiers.tier_text import link_from_text, tier_from_text
+    from eenas.measurement.tiers.tier_text import tiers_from_texts
     from eenas.measurement.tiers.tiers import Tiers
     from eenas.reporting.facts.tiers.tier_facts import read_sources, tier_facts
     from eenas.reporting.facts.tiers.tier_rows import tier_summary, tier_table
@@ -85,14 +86,8 @@ def tiers(
     folder = None
     if table is not None:
         over, folder = Tiers.read(table), table.parent
-    elif subject.tiers is not None and link is None and edge is None and cloud is None:
-        over, folder = subject.tiers, subject.folder
     else:
-        over = Tiers.of(
-            link_from_text(link or "4g"),
-            edge=tier_from_text("edge", edge or "10"),
-            cloud=tier_from_text("cloud", cloud or "1"),
-        )
+        over, folder = tiers_from_texts(link, edge, cloud, subject.tiers), subject.folder
     found = tier_facts(subject, over, read_sources(over, folder), cost=cost)
     if figure is not None:
         write_figure(draw_bandwidth(found), figure)

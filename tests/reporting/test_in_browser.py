@@ -31,8 +31,8 @@ def page(results, tmp_path_factory):
     return file
 
 
-OTHERS = ("samples", "policies", "explain", "distortions", "experts")
-"""The panels without a figure, or only for studies with distortions or experts."""
+OTHERS = ("samples", "policies", "explain", "distortions", "experts", "tiers")
+"""The panels without a figure, or only for studies with distortions, experts or tiers."""
 
 
 @pytest.fixture(scope="module")

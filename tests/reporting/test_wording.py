@@ -41,7 +41,7 @@ def test_milliseconds_have_three_digits(value, text):
         ("energy", 12.34, "mJ", "12.3 mJ"),
         ("energy", 0.5234, "mJ", "0.523 mJ"),
         ("energy", 0.00012345, "J", "0.000123 J"),
-        ("energy", 0, "mJ", "0.000 mJ"),
+        ("energy", 0, "mJ", "0 mJ"),
         ("bytes_sent", 123_456, "B", "123 k B"),
         ("price", 3.14159, "", "3.14"),
         ("energy", None, "mJ", "–"),

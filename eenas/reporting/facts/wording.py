@@ -30,6 +30,8 @@ def cost_text(name: str, value: float | None, unit: str) -> str:
         return quantity(value)
     if name == LATENCY:
         return milliseconds(value)
+    if value == 0:
+        return f"0 {unit}".rstrip()
     if abs(value) >= 9_999.5:
         return quantity(value, unit)
     return f"{value:.3g} {unit}".rstrip() if 0 < abs(value) < 0.0995 else f"{_three(value)} {unit}".rstrip()

@@ -23,6 +23,6 @@ class CodecReport:
         used = ", ".join(self.codecs)
         instead = "" if self.codecs == self.stated else f" instead of {', '.join(self.stated)}, which lost too much"
         return (
-            f"Features are sent as {used}{instead}: {percent(self.codec_accuracy)} on the test split with it "
+            f"Features that are sent go as {used}{instead}: {percent(self.codec_accuracy)} on the test split with it "
             f"({100 * -self.loss:+z.2f} points on validation)."
         )

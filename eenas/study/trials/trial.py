@@ -92,7 +92,7 @@ def run_trial(
         state, reason = "copied", f"the same network as trial {earlier.record.number}"
         costs = replace(costs, parameters=earlier.record.parameters or costs.parameters)
     elif not design.branches:
-        tables, state, reason = _plain_tables(context), "complete", None
+        tables, state = {split: context.plain_table(split) for split in with_distorted(context.task)}, "complete"
     else:
         lender = bank if inherits(design) else None
         if lender is not None:
@@ -129,10 +129,6 @@ def run_trial(
     )
     kept = {f"{FROZEN}{split}": table for split, table in frozen.items()}
     return Outcome(record, {**tables, **kept}, scores)
-
-
-def _plain_tables(context: StudyContext) -> dict[str, ExitTable]:
-    return {split: context.plain_table(split) for split in with_distorted(context.task)}
 
 
 def _train(

@@ -4,8 +4,8 @@ import pytest
 
 from eenas.errors import SpecError
 from eenas.measurement.tiers.link import Link
-from eenas.measurement.tiers.tier_text import link_from_text, tier_from_text
-from eenas.measurement.tiers.tiers import Tier
+from eenas.measurement.tiers.tier_text import link_from_text, tier_from_text, tiers_from_texts
+from eenas.measurement.tiers.tiers import Tier, Tiers
 
 
 def test_links() -> None:
@@ -45,3 +45,23 @@ def test_tiers() -> None:
         tier_from_text("edge", "fast")
     with pytest.raises(SpecError, match="the factor of tier 'edge' must be above 0"):
         tier_from_text("edge", "0")
+
+
+def test_a_text_replaces_its_part_of_the_tiers_of_a_study() -> None:
+    own = Tiers.of(
+        Link(mbit=5.85, round_trip_ms=50.0, preset="4g", codec="float16", joules_per_mb=2.0),
+        edge=Tier(name="board", factor=20.0, watts=3.0),
+        cloud=Tier(name="rack", factor=0.5),
+    )
+    assert tiers_from_texts(None, None, None, own) == own
+    found = tiers_from_texts("wifi", None, None, own)
+    assert found.tiers == own.tiers
+    assert found.links == (Link(mbit=18.8, round_trip_ms=10.0, preset="wifi", codec="float16", joules_per_mb=2.0),)
+    assert tiers_from_texts("wifi,codec=int8", None, None, own).links[0].codec == "int8"
+    slower = tiers_from_texts(None, "40", None, own)
+    assert slower == Tiers(tiers=(Tier(name="board", factor=40.0, watts=3.0), own.tiers[1]), links=own.links)
+    alone = tiers_from_texts(None, None, None)
+    assert [each.factor for each in alone.tiers] == [10.0, 1.0]
+    three = Tiers(tiers=(*own.tiers, Tier(name="far")), links=own.links * 2)
+    with pytest.raises(SpecError, match="the study has 3; give others as --tiers FILE"):
+        tiers_from_texts("wifi", None, None, three)
