@@ -7,6 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from eenas.deployment.serving.grpc_tensors import request_from_message, response_to_message
 from eenas.deployment.serving.protocol.messages import METHODS, SERVICE, message_class
@@ -129,7 +130,7 @@ class _Methods:
 
     async def ModelInfer(self, message: Any, context: Any) -> Any:
         arrived, size = time.monotonic(), message.ByteSize()
-        self._service.admit(context.peer().rpartition(":")[0])
+        self._service.admit(_host(context.peer()))
         model = self._service.model(message.model_name, message.model_version)
         self._service.hold(size)
         try:
@@ -145,3 +146,8 @@ class _Methods:
         given = dict(context.invocation_metadata()).get("authorization", "")
         if not hmac.compare_digest(given.encode() if isinstance(given, str) else given, self._token):
             raise Refusal("unauthorized", "this server needs its token; send the metadata authorization: Bearer TOKEN")
+
+
+def _host(peer: str) -> str:
+    """Return the address in "ipv4:ADDRESS:PORT" or "ipv6:[ADDRESS]:PORT" as HTTP names it."""
+    return unquote(peer).rpartition(":")[0].partition(":")[2].strip("[]")

@@ -162,7 +162,9 @@ class _Pages:
             finally:
                 gone.cancel()
                 answer.cancel()
-        return self._inference(found, wanted, request)
+        if sum(each.nbytes for each in found.outputs.values()) <= _SMALL:
+            return self._inference(found, wanted, request)
+        return await asyncio.to_thread(self._inference, found, wanted, request)
 
     def _inference(self, found: InferenceResponse, wanted: InferenceRequest, request: "Request") -> "Response":
         names = frozenset(found.outputs)
@@ -210,7 +212,6 @@ async def _until_gone(request: "Request") -> None:
 
 def _accepted(header: str) -> str:
     """Return the encoding for a response to a client that accepts those in the header."""
-    names = {
-        each.partition(";")[0].strip().lower() for each in header.split(",") if "q=0" not in each.replace("q=0.", "")
-    }
+    pieces = [each.lower().replace(" ", "").partition(";q=") for each in header.split(",")]
+    names = {name for name, _, weight in pieces if weight.strip("0.") or not weight}
     return next((name for name in ("gzip", "deflate") if name in names), "")

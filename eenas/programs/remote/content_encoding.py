@@ -95,5 +95,6 @@ def _library(encoding: str) -> Any:
         return lz4.frame
     except ImportError:
         raise ProtocolError(
-            f"the content encoding {encoding} needs the package {_PACKAGES[encoding]}; pip install it, or use deflate"
+            f"the content encoding {encoding} needs the package {_PACKAGES[encoding]}; pip install it "
+            "('eenas[compression]' has both), or use deflate"
         ) from None
