@@ -14,7 +14,7 @@ PAGES = {
     "expert_branches.md": "experts: ['contrast', 'contrast', 'contrast']",
     "explanations.md": "final overlap 1.00, deletion 0.",
     "distortions.md": "gaussian_noise:5: 0.",
-    "edge_cloud.md": "31.0 ms, 0 bytes\n5.85 Mbit/s: split 'layer2', 28.3 ms, 2302 bytes\n1000 Mbit/s: split '',",
+    "edge_cloud.md": "31.0 ms, 0 bytes\n5.85 Mbit/s: split 'layer2', 28.4 ms, 2352 bytes\n1000 Mbit/s: split '',",
 }
 """The pages with a whole example, and a text that it prints."""
 

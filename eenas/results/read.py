@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from eenas.bounds import damage_as
-from eenas.errors import StorageError, StudyError, nearest
+from eenas.errors import MeasurementError, StorageError, StudyError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import Profile
@@ -116,8 +116,11 @@ def _latency(facts: Mapping[str, Any]) -> Latency | None:
 
 
 def _profile(facts: Mapping[str, Any]) -> Profile | None:
-    table = facts.get("profile", {})
-    return Profile.from_table(table, key="profile") if "cut_points" in table else None
+    """Return the profile of the backbone, or None if another version wrote less of it: only `tiers` needs it whole."""
+    try:
+        return Profile.from_table(facts["profile"], key="profile")
+    except (KeyError, MeasurementError):
+        return None
 
 
 def code_folder(record: StudyRecord) -> Path | None:

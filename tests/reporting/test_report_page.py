@@ -96,7 +96,7 @@ def test_every_study_has_a_report(results):
     text = report_html(source(results), load_report(), said.append)
     item = results.recommended or results.knee or next(iter(results.front), None)
     static = item is not None and item.ends_at is not None
-    left = {*(report_panels.OF_LEAVING if static else ()), "distortions", "experts"}
+    left = {*(report_panels.OF_LEAVING if static else ()), "distortions", "experts", "tiers"}
     assert re.findall(r'<section id="(\w+)">', text) == [name for name in load_report().panels if name not in left]
     assert text.count("nothing to compare between exits") == static
     assert all("Error" not in event.text for event in said)

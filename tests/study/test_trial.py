@@ -18,6 +18,7 @@ from eenas.records.learning_curves import LearningCurves
 from eenas.study.context.bank import Bank
 from eenas.study.rivals.known_networks import FROZEN
 from eenas.study.trials import trial as module
+from eenas.study.trials import trial_experts
 from eenas.study.trials.pruning import PruningRule
 from eenas.study.trials.scores import score_tables
 from eenas.study.trials.trial import Outcome, propose, run_trial
@@ -59,13 +60,13 @@ def trained(monkeypatch):
             seen.verdicts.append(after_epoch(SimpleNamespace(progress=progress, network=context.build(design))))
         if seen.error is not None:
             raise seen.error
-        return object(), SimpleNamespace(samples=100)
+        return SimpleNamespace(design=design), SimpleNamespace(samples=100)
 
     def exit_tables(network, task, costs):
         return {split: table_of(costs) for split in ("calibration", "validation")}
 
     monkeypatch.setattr(module, "train_design", train_design)
-    monkeypatch.setattr(module, "exit_tables", exit_tables)
+    monkeypatch.setattr(trial_experts, "exit_tables", exit_tables)
     return seen
 
 
