@@ -88,7 +88,9 @@ def run_trial(
     reason, samples = None, 0
     if earlier is not None:
         splits = costs.costs.splits  # those of this policy, which may need other logits behind the split
-        tables = {name: replace(own, costs=replace(own.costs, splits=splits)) for name, own in earlier.tables.items()}
+        tables = earlier.tables
+        if splits is not None:
+            tables = {name: replace(own, costs=replace(own.costs, splits=splits)) for name, own in tables.items()}
         state, reason = "copied", f"the same network as trial {earlier.record.number}"
         costs = replace(costs, parameters=earlier.record.parameters or costs.parameters)
     elif not design.branches:
