@@ -13,13 +13,13 @@ from eenas.errors import SimulationError
 from eenas.handle.recordings import DecidedTable, RecordingSource
 from eenas.handle.tiered_source import TieredSource
 from eenas.measurement.tiers.link import Link
-from eenas.measurement.tiers.tier_costs import TIER_LATENCY
 from eenas.measurement.tiers.tiers import Tier, Tiers
 from eenas.policies.controllers.controller_text import controller_from_text
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
 from eenas.reporting.facts.tiers.tier_facts import read_sources
 from eenas.specs import from_table, read_table
+from eenas.tier_names import TIER_LATENCY
 
 DEVICE = Tier(name="edge", factor=10.0)
 

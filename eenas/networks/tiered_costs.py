@@ -16,7 +16,8 @@ from eenas.measurement.tiers.tier_costs import TierCosts, TieredNetwork, tier_co
 from eenas.measurement.tiers.tier_sources import MeasuredNetwork, TierSource, tier_times
 from eenas.measurement.tiers.tiers import Tiers
 from eenas.policies.kinds.threshold import ThresholdPolicy
-from eenas.policies.split_costs import TIER_LATENCY, SplitCosts
+from eenas.policies.split_costs import SplitCosts
+from eenas.tier_names import TIER_LATENCY
 
 MOST_SPLITS = 20_000
 """The largest number of splits that a study compares for each operating point."""

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from eenas.errors import PolicyError, nearest
 from eenas.escaping import shortened
-from eenas.policies.split_costs import BYTES_SENT, PRICE, TIER_ENERGY, TIER_LATENCY, Split, SplitCosts
+from eenas.policies.split_costs import SplitCosts
+from eenas.tier_names import BYTES_SENT, PRICE, TIER_ENERGY, TIER_LATENCY, TierSplit
 
 MACS, LATENCY = "macs", "latency"
 """The names of the two costs that eenas counts and measures itself."""
@@ -194,11 +195,11 @@ class Costs:
         found = Costs(self.facts, np.stack([mean_cost(leaving, each) for each in self.values]))
         return found if self.splits is None else found.joined(self.splits.names, self.splits.best(leaving)[1])
 
-    def best_split(self, leaving: NDArray[np.int64]) -> Split | None:
+    def best_split(self, leaving: NDArray[np.int64]) -> TierSplit | None:
         """Return the best split of a policy with these counts [K], or None without tiers."""
         return None if self.splits is None else self.splits.splits[int(self.splits.best(leaving[None])[0][0])]
 
-    def under(self, split: Split | None) -> Costs:
+    def under(self, split: TierSplit | None) -> Costs:
         """Return the costs with the columns under this split, or as they are without tiers.
 
         Raises PolicyError for an unknown split.

@@ -18,7 +18,8 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.registry import policy_from_table
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
-from eenas.policies.split_costs import Split, split_from
+from eenas.policies.split_costs import split_from
+from eenas.tier_names import TierSplit
 
 EXPECTED, WORST = "expected_", "worst_"
 """The prefixes of the keys of costs in a table."""
@@ -48,7 +49,7 @@ class OperatingPoint:
     exit_accuracy: tuple[float | None, ...]
     guarantee: Guarantee | None = None
     robustness: CostValues = NO_VALUES
-    split: Split | None = None
+    split: TierSplit | None = None
 
     def __post_init__(self) -> None:
         """Convert sequences to tuples and check that the numbers fit together."""

@@ -11,15 +11,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import PolicyError
 from eenas.escaping import shortened
-
-Split = str | tuple[str, ...]
-"""A split between tiers: the name of a cut point, "" (only the cloud) or "final" (only the edge).
-
-With more than two tiers, it is a tuple of such names, one for each link.
-"""
-TIER_LATENCY, BYTES_SENT, TIER_ENERGY, PRICE = "tier_latency", "bytes_sent", "tier_energy", "price"
-"""The names of the costs that depend on the split."""
-SPLIT_COSTS = (TIER_LATENCY, BYTES_SENT, TIER_ENERGY, PRICE)
+from eenas.tier_names import CLOUD_ONLY, EDGE_ONLY, TIER_LATENCY, TierSplit
 
 _SLACK_OF_SPLITS = 1e-9
 """The relative tolerance of limits and ties, for rounding errors in means over samples."""
@@ -40,7 +32,7 @@ class SplitCosts:
     Raises PolicyError for values of another shape, and for a cost in `by` or a limit that is not among `names`.
     """
 
-    splits: tuple[Split, ...]
+    splits: tuple[TierSplit, ...]
     names: tuple[str, ...]
     values: NDArray[np.float64]
     by: str = TIER_LATENCY
@@ -71,7 +63,7 @@ class SplitCosts:
         """Return the costs of the first `exits` exits."""
         return replace(self, values=self.values[:, :, :exits])
 
-    def under(self, split: Split | None) -> NDArray[np.float64]:
+    def under(self, split: TierSplit | None) -> NDArray[np.float64]:
         """Return the costs [T, K] under one split. Raises PolicyError for an unknown split."""
         if split not in self.splits:
             raise PolicyError(
@@ -113,7 +105,7 @@ class SplitCosts:
         return index, means[:, np.arange(len(leaving)), index]
 
 
-def split_from(value: object) -> Split | None:
+def split_from(value: object) -> TierSplit | None:
     """Return a split from plain data: a name, or a list of names for several links. None stays None.
 
     Raises PolicyError for anything else.
@@ -125,11 +117,17 @@ def split_from(value: object) -> Split | None:
     raise PolicyError(f"a split is the name of a cut point, or a list of names, got {shortened(value)}")
 
 
-def split_words(split: Split) -> str:
-    """Return a split for readers: "cloud only", "edge only", "after layer2.1"; "layer1 | layer2" for two links."""
-    if isinstance(split, str):
-        return {"": "cloud only", "final": "edge only"}.get(split, f"after {split}")
-    return " | ".join(name or "input" for name in split)
+def split_words(split: TierSplit, first: str = "edge", last: str = "cloud") -> str:
+    """Return a split for readers: "cloud only", "edge only", "after layer2.1"; with two links "after a, after b".
+
+    `first` and `last` are the names of the first tier and the last one.
+    """
+    places = (split,) if isinstance(split, str) else split
+    for end, name in ((EDGE_ONLY, first), (CLOUD_ONLY, last)):
+        if all(each == end for each in places):
+            return f"{name} only"
+    words = {EDGE_ONLY: "the last exit", CLOUD_ONLY: "the input"}
+    return ", ".join(f"after {words.get(each, each)}" for each in places)
 
 
 def _lowest(values: NDArray[np.float64], kept: NDArray[np.bool_]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from eenas.policies.kinds.registry import load_policies
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
-from eenas.policies.split_costs import Split, split_from
+from eenas.policies.split_costs import split_from
 from eenas.programs.experts.expert_facts import ExpertFacts, check_policies, expert_facts
 from eenas.programs.external_data import check_no_external_data
 from eenas.programs.json_files import need, shown
@@ -24,6 +24,7 @@ from eenas.programs.manifest_checks import check_network, check_programs
 from eenas.programs.preprocessing.kinds import preprocessing_from
 from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.remote.split_facts import CLOUD, EDGE, SplitFacts, split_facts
+from eenas.tier_names import TierSplit
 
 FORMAT = 1
 MANIFEST = "eenas.json"
@@ -75,7 +76,7 @@ class Manifest:
     branches: tuple[tuple[ProgramFile, ...], ...] = ()
     split: SplitFacts | None = None
     tail: ProgramFile | None = None
-    best_split: Split | None = None
+    best_split: TierSplit | None = None
 
     @property
     def first_exit(self) -> int:

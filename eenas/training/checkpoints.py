@@ -9,7 +9,7 @@ import torch
 
 from eenas.errors import TimeOverError
 from eenas.networks.checkpoint import load_state, save_state
-from eenas.pace import Pace
+from eenas.training.pace import Pace
 
 STATE = (
     *("network", "teacher", "loss", "optimizer", "scaler", "average", "count", "patience"),

@@ -48,7 +48,7 @@ from eenas.errors import LinkError
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.tiers.link import Link
 from eenas.measurement.tiers.part_times import PartTimes, segments_of
-from eenas.measurement.tiers.tier_costs import TIER_LATENCY, TierCosts, TieredNetwork, tier_costs
+from eenas.measurement.tiers.tier_costs import TierCosts, TieredNetwork, tier_costs
 from eenas.measurement.tiers.tiers import Tier, Tiers
 from eenas.networks.assembly import build_network
 from eenas.networks.tables import batches
@@ -58,6 +58,7 @@ from eenas.programs.exit_latency import measure_exits
 from eenas.programs.remote.edge_client import EdgeClient
 from eenas.programs.runtime import ExportedModel
 from eenas.tasks.load import load_task
+from eenas.tier_names import TIER_LATENCY
 
 CUTS = ("layer1.0", "layer2.0", "layer3.0")
 SPLITS = ("", *CUTS, "final")

@@ -20,13 +20,14 @@ from pathlib import Path
 from eenas.errors import TimeOverError
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.operating_point import OperatingPoint
-from eenas.policies.split_costs import TIER_LATENCY, split_words
+from eenas.policies.split_costs import split_words
 from eenas.records.artifacts import ArtifactStore
 from eenas.results.choice import Choice
 from eenas.results.read import open_results
 from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.runs.run_report import RunReport
+from eenas.tier_names import TIER_LATENCY
 
 STUDIES = {"macs": ("accuracy", "macs"), "tiers": ("accuracy", TIER_LATENCY)}
 DROP = 0.01

@@ -17,7 +17,6 @@ from eenas.measurement.tiers.tier_sources import MeasuredNetwork, read_source, t
 from eenas.networks.tiered_costs import input_bytes, sends_logits
 from eenas.policies.costs import ALONE
 from eenas.policies.exit_table_file import load_exit_table
-from eenas.policies.split_costs import SPLIT_COSTS
 from eenas.programs.budget import within_budget
 from eenas.programs.manifest import read_manifest
 from eenas.records.artifacts import ArtifactStore
@@ -35,6 +34,7 @@ from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.study.trials.pruning import PruningRule
 from eenas.study.trials.trial import run_trial
 from eenas.testing.smallest import smallest_task
+from eenas.tier_names import SPLIT_COSTS
 from tests.smallest_study import SETTINGS, SmallestStudy, backbone, run_search, study_context, url
 
 STUDY = """

@@ -8,10 +8,11 @@ from rich.table import Table
 from eenas.cli.terminal.console import WIDTH
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN
-from eenas.policies.split_costs import SPLIT_COSTS, split_words
+from eenas.policies.split_costs import split_words
 from eenas.reporting.facts.front_table import SHARES, FrontRow, SharesRow, exits_of, networks
 from eenas.reporting.facts.row_cost import RowCost
 from eenas.reporting.facts.wording import ROBUSTNESS_WORDS, place
+from eenas.tier_names import SPLIT_COSTS
 
 
 def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:

@@ -10,7 +10,8 @@ import numpy as np
 
 from eenas.errors import SimulationError
 from eenas.escaping import shortened
-from eenas.measurement.tiers.tier_costs import TIER_LATENCY, TierCosts
+from eenas.measurement.tiers.tier_costs import TierCosts
+from eenas.tier_names import TIER_LATENCY
 
 
 @dataclass(frozen=True, kw_only=True)

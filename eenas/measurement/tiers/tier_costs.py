@@ -12,19 +12,13 @@ from eenas.measurement.tiers.best_split import BestSplit, best_split
 from eenas.measurement.tiers.part_costs import PartCosts
 from eenas.measurement.tiers.part_times import PartTimes
 from eenas.measurement.tiers.tiers import Tiers
+from eenas.tier_names import BYTES_SENT, CLOUD_ONLY, EDGE_ONLY, PRICE, TIER_ENERGY, TIER_LATENCY, TierSplit
 
-TIER_LATENCY, BYTES_SENT, TIER_ENERGY, PRICE = "tier_latency", "bytes_sent", "tier_energy", "price"
-"""The names of the costs of tiers."""
 UNITS = {TIER_LATENCY: "ms", BYTES_SENT: "bytes", TIER_ENERGY: "J", PRICE: ""}
 """Their units; a price has the currency of the study file."""
-CLOUD_ONLY, EDGE_ONLY = "", "final"
-"""The names of the splits that run everything on the last tier, and everything on the first."""
 _FLOAT = 4
 _ANSWER = 20
 """Bytes of an answer without its logits: class and exit in 8 bytes each, a confidence in 4."""
-
-SplitName = str | tuple[str, ...]
-"""A split: the name of its cut point, "" or "final"; with more than two tiers one name for each link."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,7 +92,7 @@ class TierCosts:
             )
         return self.costs[name]
 
-    def positions(self, split: SplitName) -> tuple[int, ...]:
+    def positions(self, split: TierSplit) -> tuple[int, ...]:
         """Return a split [T - 1] as numbers of segments.
 
         Raises MeasurementError for an unknown cut point, for one behind the last exit, and for another number or order.
@@ -121,12 +115,12 @@ class TierCosts:
             raise MeasurementError(f"the cut points of a split must be in order of depth, got {shortened(given)}")
         return found
 
-    def named(self, positions: Sequence[int]) -> SplitName:
+    def named(self, positions: Sequence[int]) -> TierSplit:
         """Return the name of a split, the inverse of `positions`."""
         names = tuple(self.split_names[each] for each in positions)
         return names[0] if len(names) == 1 else names
 
-    def columns(self, split: SplitName, *, cloud_branches: bool = True) -> dict[str, NDArray[np.float64]]:
+    def columns(self, split: TierSplit, *, cloud_branches: bool = True) -> dict[str, NDArray[np.float64]]:
         """Return each cost [K] of leaving at each exit under a split."""
         at = [self.positions(split)]
         return {name: each.columns(at, cloud_branches=cloud_branches)[0] for name, each in self.costs.items()}

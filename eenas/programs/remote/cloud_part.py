@@ -29,8 +29,9 @@ from eenas.programs.remote.open_inference import (
     parse_header_length,
 )
 from eenas.programs.remote.server_link import REFUSED, WRONG, ServerLink, refusal
-from eenas.programs.remote.split_facts import CLOUD_ONLY, FEATURE_TENSOR, LOGITS_TENSOR
+from eenas.programs.remote.split_facts import FEATURE_TENSOR, LOGITS_TENSOR
 from eenas.programs.segments import ANSWERS
+from eenas.tier_names import CLOUD_ONLY
 
 MODEL_IDENTITY, SPLIT_PARAMETER, CONTEXT_PARAMETER = "model_identity", "split", "context"
 """The parameters of a request: the identity of the whole model, the split, and the context of the samples."""

@@ -20,9 +20,9 @@ from eenas.programs.remote.http_channel import HttpTransport, Transport, WireRep
 from eenas.programs.remote.remote_events import RemoteEvent, RemoteEvents
 from eenas.programs.remote.remote_settings import RemoteSettings
 from eenas.programs.remote.server_link import LinkCounts, ServerLink
-from eenas.programs.remote.split_facts import CLOUD_ONLY, EDGE_ONLY
 from eenas.programs.remote.split_table import SplitRow, SplitSwitch
 from eenas.programs.segments import Array, Segment
+from eenas.tier_names import CLOUD_ONLY, EDGE_ONLY
 
 EDGE_ANSWER, CLOUD_ANSWER = "edge", "cloud"
 """What `Prediction.answered` says of a sample that left before the split, and of one that the server answered."""

@@ -12,9 +12,10 @@ from eenas.programs.manifest import Manifest, ProgramFile, checksum, read_table
 from eenas.programs.model_folder import new_model_folder, write_manifest
 from eenas.programs.programs import RUNTIME
 from eenas.programs.remote.earlier_logits import remembers
-from eenas.programs.remote.split_facts import CLOUD, EDGE, EDGE_ONLY, SplitFacts, programs_digest
+from eenas.programs.remote.split_facts import CLOUD, EDGE, SplitFacts, programs_digest
 from eenas.programs.runtime_source import runtime_source
 from eenas.specs import to_table
+from eenas.tier_names import EDGE_ONLY
 
 
 @dataclass(frozen=True, kw_only=True)

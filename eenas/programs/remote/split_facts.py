@@ -11,9 +11,6 @@ from eenas.programs.json_files import entry, is_text, is_whole, need
 EDGE, CLOUD = "edge", "cloud"
 """The two halves of a split model."""
 
-CLOUD_ONLY, EDGE_ONLY = "", "final"
-"""The splits that send the input itself, and nothing."""
-
 FEATURE_TENSOR, LOGITS_TENSOR = "features", "logits"
 """The tensors that the edge sends: the features at the split, and where needed the logits of all earlier exits."""
 

@@ -11,7 +11,7 @@ from typing import Any
 from eenas.errors import InputError, nearest
 from eenas.escaping import shortened
 from eenas.programs.remote.remote_events import RemoteEvents
-from eenas.programs.remote.split_facts import EDGE_ONLY
+from eenas.tier_names import EDGE_ONLY
 
 MOST_ROWS = 1000
 

@@ -11,7 +11,6 @@ from typing import Any, Literal
 from eenas.designs.design import Design
 from eenas.policies.costs import CostValues, key_of
 from eenas.policies.operating_point import NO_VALUES, OperatingPoint
-from eenas.policies.split_costs import Split
 from eenas.reporting.facts.row_cost import RowCost, row_costs
 from eenas.reporting.facts.wording import place
 from eenas.results.front import best_within
@@ -20,6 +19,7 @@ from eenas.results.results import Comparison, StudyResults
 from eenas.specs import to_table as to_plain
 from eenas.study.context.traits import Traits
 from eenas.study.rivals.offered_points import FrontPoint, offered
+from eenas.tier_names import TierSplit
 
 SHARES = (0.25, 0.5, 0.75, 1.0)
 PLAIN, STATIC, HAND_PLACED = "plain backbone", "static networks", "uniform by hand"
@@ -49,7 +49,7 @@ class FrontRow:
     accuracy: float
     robustness: CostValues = NO_VALUES
     costs: tuple[RowCost, ...]
-    split: Split | None = None
+    split: TierSplit | None = None
     exits: tuple[str, ...] = ()
     structures: tuple[str, ...] = ()
     leaving: tuple[float, ...] = ()

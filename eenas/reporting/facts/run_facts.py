@@ -9,12 +9,13 @@ from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.fit import declined
 from eenas.policies.learned.comparison import comparison_words
 from eenas.policies.operating_point import OperatingPoint
-from eenas.policies.split_costs import TIER_LATENCY, split_words
+from eenas.policies.split_costs import split_words
 from eenas.reporting.facts.wording import cost_word, milliseconds, place, plural, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits
 from eenas.study.settings.limits import amount
+from eenas.tier_names import TIER_LATENCY
 
 
 @dataclass(frozen=True)

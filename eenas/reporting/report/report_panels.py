@@ -7,7 +7,7 @@ from typing import Literal
 
 import plotly.graph_objects as go
 
-from eenas.measurement.tiers.tier_costs import TIER_LATENCY, UNITS
+from eenas.measurement.tiers.tier_costs import UNITS
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.reporting.facts.distortion_facts import HEADS, context_rows
@@ -40,6 +40,7 @@ from eenas.reporting.report.page import FRONT
 from eenas.reporting.report.policies import policies_html
 from eenas.reporting.report.report_source import ReportSource
 from eenas.reporting.report.templates import render
+from eenas.tier_names import TIER_LATENCY
 
 PanelName = Literal[
     "front_macs",

@@ -12,13 +12,13 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import exit_table
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import evaluate
-from eenas.policies.split_costs import Split
 from eenas.programs.remote.feature_codec import decode_features, encode_features
 from eenas.progress import Notice
 from eenas.results.choice import Chosen
 from eenas.runs.codecs.codec_report import CodecReport
 from eenas.study.context.study_context import StudyContext
 from eenas.study.trials.scores import policy_within
+from eenas.tier_names import TierSplit
 
 ACCEPTED_LOSS = 0.005
 """The accuracy on validation that a codec may cost: half a point."""
@@ -83,7 +83,7 @@ def _larger_and_larger(links: tuple[Link, ...]) -> Iterator[tuple[Link, ...]]:
         links = tuple(replace(link, codec=_LARGER.get(link.codec, "float32")) for link in links)
 
 
-def _codes(split: Split | None, links: Sequence[Link]) -> dict[str, Code]:
+def _codes(split: TierSplit | None, links: Sequence[Link]) -> dict[str, Code]:
     """Return what happens to the features at each cut point of a split, where anything does."""
     names = (split,) if isinstance(split, str) else split or ()
     found: dict[str, Code] = {}

@@ -24,7 +24,6 @@ from eenas.measurement.latency import LatencySpec, resolve_device
 from eenas.measurement.latency_profile import LatencyProfile, TimedBranch, branch_key, read_latency_profile
 from eenas.measurement.profile import MemoryCache, Profile, measure_branch, profile_backbone
 from eenas.measurement.runtime import Runtime
-from eenas.pace import Pace
 from eenas.progress import Advanced, Finished, Listener, Notice, Started, silent
 from eenas.specs import check_options, to_table
 from eenas.study.context.latencies import resolved, runtime_for
@@ -33,6 +32,7 @@ from eenas.study.context.study_inputs import inputs_of
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.tasks.images.frame import Size
 from eenas.tasks.load import load_task
+from eenas.training.pace import Pace
 
 PHASE = "timing branches"
 

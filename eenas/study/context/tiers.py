@@ -9,11 +9,11 @@ from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import Profile
 from eenas.measurement.tiers.tier_sources import TierSource, read_source
 from eenas.networks.tiered_costs import StudyTiers
-from eenas.policies.split_costs import TIER_LATENCY
 from eenas.specs import digest
 from eenas.study.settings.cost_names import tier_costs
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec
+from eenas.tier_names import TIER_LATENCY
 
 
 def taken_tiers(settings: StudySpec, profile: Profile, backbone: Backbone, folder: Path | None) -> StudyTiers | None:

@@ -8,9 +8,9 @@ from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.tiers.tiers import Tiers
 from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import KNOWN, name_fault
-from eenas.policies.split_costs import BYTES_SENT, PRICE, SPLIT_COSTS, TIER_ENERGY, TIER_LATENCY
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY, SearchSpec
+from eenas.tier_names import BYTES_SENT, PRICE, SPLIT_COSTS, TIER_ENERGY, TIER_LATENCY
 
 
 def tier_costs(tiers: Tiers | None) -> tuple[str, ...]:

@@ -7,8 +7,9 @@ from eenas.deployment.fleet.split_times import SplitTimes
 from eenas.errors import MeasurementError, SimulationError
 from eenas.measurement.tiers.link import Link
 from eenas.measurement.tiers.part_times import PartTimes
-from eenas.measurement.tiers.tier_costs import TIER_LATENCY, TieredNetwork, tier_costs
+from eenas.measurement.tiers.tier_costs import TieredNetwork, tier_costs
 from eenas.measurement.tiers.tiers import Tier, Tiers
+from eenas.tier_names import TIER_LATENCY
 
 LINK = Link(mbit=6.0, round_trip_ms=40.0, jitter_ms=8.0, loss=0.01, codec="float16")
 CUTS = ("a", "b", "c")

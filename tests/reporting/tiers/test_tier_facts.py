@@ -8,7 +8,6 @@ import pytest
 from eenas.branches.fc import Fc
 from eenas.errors import MeasurementError
 from eenas.measurement.tiers.link import OVERHEAD, Link
-from eenas.measurement.tiers.tier_costs import TIER_LATENCY
 from eenas.measurement.tiers.tiers import Tier, Tiers
 from eenas.reporting.facts.tiers.tier_facts import TierFacts, scaled_rates, tier_facts
 from eenas.reporting.facts.tiers.tier_rows import (
@@ -22,6 +21,7 @@ from eenas.reporting.facts.tiers.tier_rows import (
 )
 from eenas.reporting.facts.tiers.tiered_subject import TieredSubject
 from eenas.reporting.figures.tiers.bandwidth_figure import draw_bandwidth
+from eenas.tier_names import TIER_LATENCY
 from tests.measurement.tiers.timed_network import measured
 
 SHARES = (0.5, 0.2, 0.3)
@@ -104,7 +104,7 @@ def test_rates_are_scaled_for_those_that_reach_an_exit() -> None:
 def test_texts_name_the_splits() -> None:
     found = facts()
     assert [split_text(found, each.split) for each in found.splits] == [
-        *("all on cloud", "after a", "after b", "after c", "all on edge"),
+        *("cloud only", "after a", "after b", "after c", "edge only"),
     ]
     assert sum(row.is_best for row in split_rows(found)) == 1
     assert range_rows(found)[0][0].startswith("below ")
@@ -166,9 +166,9 @@ def test_another_cost_is_minimised() -> None:
 def test_the_figure_has_the_three_lines_and_the_borders() -> None:
     found = facts()
     drawing = draw_bandwidth(found)
-    assert [trace.name for trace in drawing.data] == ["all on edge", "all on cloud", "best split"]
+    assert [trace.name for trace in drawing.data] == ["edge only", "cloud only", "best split"]
     assert len(drawing.layout.shapes) == len(found.ranges) - 1
-    assert drawing.data[2].text[0] == "all on edge"
+    assert drawing.data[2].text[0] == "edge only"
     assert drawing.layout.xaxis.type == "log"
 
 

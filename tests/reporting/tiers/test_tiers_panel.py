@@ -27,7 +27,7 @@ def with_tiers(source):
 
 def test_a_study_with_tiers_has_the_figure_and_its_words(source):
     found = PANELS["tiers"](with_tiers(source))
-    assert [trace.name for trace in found.figure.data] == ["all on board", "all on cloud", "best split"]
+    assert [trace.name for trace in found.figure.data] == ["board only", "cloud only", "best split"]
     assert "board: 50 x this machine" in found.above
     assert "Best split: " in found.above
     page = report_html(with_tiers(source), load_report())
@@ -39,8 +39,8 @@ def test_the_split_that_the_study_chose_within_its_limits_is_told(source):
     tiered = with_tiers(source)
     picked = replace(tiered.picked(), item=item)
     found = PANELS["tiers"](replace(tiered, picked=lambda: picked))
-    words = "Within its limits, the study chose: all on board."
-    assert (words in found.above) == ("Best split: all on board" not in found.above)
+    words = "Within its limits, the study chose: board only."
+    assert (words in found.above) == ("Best split: board only" not in found.above)
 
 
 def test_a_study_without_tiers_says_so_and_its_page_leaves_the_panel_out(source):

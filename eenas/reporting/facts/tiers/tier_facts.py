@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.measurement.tiers.part_costs import PartCosts, reaching
-from eenas.measurement.tiers.tier_costs import BYTES_SENT, PRICE, TIER_ENERGY, TIER_LATENCY, SplitName, TierCosts
+from eenas.measurement.tiers.tier_costs import TierCosts
 from eenas.measurement.tiers.tier_sources import TierSource, read_source
 from eenas.measurement.tiers.tiers import Tiers
 from eenas.reporting.facts.tiers.tiered_subject import TieredSubject
+from eenas.tier_names import BYTES_SENT, PRICE, TIER_ENERGY, TIER_LATENCY, TierSplit
 
 LEAST_MBIT, MOST_MBIT, STEPS = 0.05, 1000.0, 87
 """The bandwidths that are compared, in Mbit/s: twenty for each power of ten."""
@@ -24,7 +25,7 @@ _HALVINGS = 24
 class ExpectedSplit:
     """One split with its expected costs: milliseconds by part, in order (tier, link, tier, ...), and in total."""
 
-    split: SplitName
+    split: TierSplit
     latency_ms: float
     parts_ms: tuple[tuple[str, float], ...]
     bytes_sent: float
@@ -39,7 +40,7 @@ class BandwidthRange:
 
     low: float
     high: float | None
-    split: SplitName
+    split: TierSplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +49,7 @@ class RateFacts:
 
     factor: float
     early: float
-    split: SplitName
+    split: TierSplit
     latency_ms: float
 
 
@@ -60,7 +61,7 @@ class BandwidthLines:
     best: NDArray[np.float64]
     edge_only: NDArray[np.float64]
     cloud_only: NDArray[np.float64]
-    splits: tuple[SplitName, ...]
+    splits: tuple[TierSplit, ...]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -108,7 +109,7 @@ def tier_facts(
     every = [tuple(split) for split in costs[cost].splits.tolist()] if links == 1 else [ends[0], best.split, ends[1]]
     at = _over_bandwidths(subject, tiers, given)
 
-    def best_at(mbit: float) -> SplitName:
+    def best_at(mbit: float) -> TierSplit:
         found = at(mbit)
         return found.named(found.best(shares, cost).split)
 
@@ -205,7 +206,7 @@ def _over_bandwidths(
 
 
 def _ranges(
-    mbits: NDArray[np.float64], names: Sequence[SplitName], best_at: Callable[[float], SplitName]
+    mbits: NDArray[np.float64], names: Sequence[TierSplit], best_at: Callable[[float], TierSplit]
 ) -> tuple[BandwidthRange, ...]:
     """Return the ranges with equal best splits, their borders found by halving."""
     borders: list[float] = []
@@ -235,7 +236,7 @@ def _rate(costs: TierCosts, shares: Sequence[float], cost: str, factor: float) -
 
 
 def _lines(
-    at: Callable[[float], TierCosts], mbits: NDArray[np.float64], names: Sequence[SplitName], shares: Sequence[float]
+    at: Callable[[float], TierCosts], mbits: NDArray[np.float64], names: Sequence[TierSplit], shares: Sequence[float]
 ) -> BandwidthLines:
     rows = []
     for mbit, name in zip(mbits, names, strict=True):

@@ -3,10 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from eenas.measurement.tiers.tier_costs import CLOUD_ONLY, EDGE_ONLY, TIER_LATENCY, UNITS, SplitName
+from eenas.measurement.tiers.tier_costs import UNITS
 from eenas.percent import percent
+from eenas.policies.split_costs import split_words
 from eenas.reporting.facts.tiers.tier_facts import BandwidthRange, ExpectedSplit, TierFacts
 from eenas.reporting.facts.wording import place, plural
+from eenas.tier_names import TIER_LATENCY, TierSplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,16 +25,10 @@ class SplitTexts:
     is_best: bool
 
 
-def split_text(facts: TierFacts, split: SplitName) -> str:
-    """Return a split in words: "after layer2.1", "all on edge", or the cut point of each link."""
-    names = facts.tiers.names
-    places = (split,) if isinstance(split, str) else split
-    if all(each == EDGE_ONLY for each in places):
-        return f"all on {names[0]}"
-    if all(each == CLOUD_ONLY for each in places):
-        return f"all on {names[-1]}"
-    words = {EDGE_ONLY: "the last exit", CLOUD_ONLY: "the input"}
-    return ", ".join(f"after {words.get(each) or place(each)}" for each in places)
+def split_text(facts: TierFacts, split: TierSplit) -> str:
+    """Return a split in words, with the names of these tiers: "after layer2.1", "edge only"."""
+    names, places = facts.tiers.names, (split,) if isinstance(split, str) else split
+    return split_words(tuple(map(place, places)), names[0], names[-1])
 
 
 def split_rows(facts: TierFacts) -> list[SplitTexts]:
@@ -55,8 +51,8 @@ def tier_summary(facts: TierFacts) -> list[str]:
         f"of {subject.place}.",
         f"Tiers: {tiers}; link: {links}.",
         f"Best split: {split_text(facts, best.split)}, {_ms(best.latency_ms)} "
-        f"({', '.join(f'{name} {_ms(time)}' for name, time in best.parts_ms)}); all on {facts.tiers.names[0]} takes "
-        f"{_ms(facts.edge_only.latency_ms)}, all on {facts.tiers.names[-1]} {_ms(facts.cloud_only.latency_ms)}.",
+        f"({', '.join(f'{name} {_ms(time)}' for name, time in best.parts_ms)}); {facts.tiers.names[0]} only takes "
+        f"{_ms(facts.edge_only.latency_ms)}, {facts.tiers.names[-1]} only {_ms(facts.cloud_only.latency_ms)}.",
         f"{percent(best.sending)} of the samples cross the first link; {best.bytes_sent:,.0f} bytes are sent for a "
         "sample on average.",
     ]

@@ -23,8 +23,8 @@ def draw_bandwidth(facts: TierFacts) -> go.Figure:
         f"round trip {link.round_trip_ms:g} ms, {link.codec}; the best split has the lowest {facts.cost}",
     )
     both = (
-        (f"all on {names[0]}", lines.edge_only, style.ORANGE, "dash"),
-        (f"all on {names[-1]}", lines.cloud_only, style.GREEN, "dot"),
+        (f"{names[0]} only", lines.edge_only, style.ORANGE, "dash"),
+        (f"{names[-1]} only", lines.cloud_only, style.GREEN, "dot"),
         ("best split", lines.best, style.BLUE, "solid"),
     )
     for name, values, colour, dash in both:
