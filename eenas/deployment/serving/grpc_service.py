@@ -72,7 +72,7 @@ def _handlers(grpc: Any, methods: "_Methods") -> Any:
     each = {
         name: grpc.unary_unary_rpc_method_handler(
             methods.guarded(getattr(methods, name)),
-            request_deserializer=message_class(f"{name}Request").FromString,
+            request_deserializer=None,  # only what the token and the limits let pass is parsed
             response_serializer=message_class(f"{name}Response").SerializeToString,
         )
         for name in METHODS
@@ -88,13 +88,17 @@ class _Methods:
         self._token = None if token is None else f"Bearer {token}".encode()
 
     def guarded(self, method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
-        """Return a method that turns every refusal into a status of gRPC, after a check of the token."""
+        """Return a method that turns every refusal into a status of gRPC, after a check of the token.
 
-        async def run(message: Any, context: Any) -> Any:
+        It takes the bytes of a message, as ModelInfer does; the other methods take the message.
+        """
+
+        async def run(data: bytes, context: Any) -> Any:
             try:
                 if method.__name__ not in ("ServerLive", "ServerReady"):
                     self._check_token(context)
-                return await method(message, context)
+                inference = method.__name__ == "ModelInfer"
+                return await method(data if inference else _parsed(method.__name__, data), context)
             except Refusal as error:
                 refusal = error
             except ProtocolError as error:
@@ -128,12 +132,13 @@ class _Methods:
             **{name: value for name, value in facts.items() if name != "parameters"}
         )
 
-    async def ModelInfer(self, message: Any, context: Any) -> Any:
-        arrived, size = time.monotonic(), message.ByteSize()
+    async def ModelInfer(self, data: bytes, context: Any) -> Any:
+        arrived, size = time.monotonic(), len(data)
         self._service.admit(_host(context.peer()))
-        model = self._service.model(message.model_name, message.model_version)
         self._service.hold(size)
         try:
+            message = await asyncio.to_thread(_parsed, "ModelInfer", data)
+            model = self._service.model(message.model_name, message.model_version)
             request = await asyncio.to_thread(request_from_message, message)
             found = await self._service.infer(model, request, protocol="grpc", arrived=arrived)
         finally:
@@ -146,6 +151,16 @@ class _Methods:
         given = dict(context.invocation_metadata()).get("authorization", "")
         if not hmac.compare_digest(given.encode() if isinstance(given, str) else given, self._token):
             raise Refusal("unauthorized", "this server needs its token; send the metadata authorization: Bearer TOKEN")
+
+
+def _parsed(method: str, data: bytes) -> Any:
+    """Return the message of a request to a method. Raises ProtocolError if the bytes are none."""
+    from google.protobuf.message import DecodeError
+
+    try:
+        return message_class(f"{method}Request").FromString(data)
+    except DecodeError:
+        raise ProtocolError(f"the {len(data):,} bytes are no {method}Request of the protocol") from None
 
 
 def _host(peer: str) -> str:

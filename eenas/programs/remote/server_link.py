@@ -4,6 +4,7 @@ import http.client
 import random
 import threading
 import time
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -65,7 +66,7 @@ class ServerLink:
         self._channel: Channel | None = None
         self._down: str = LINK_LOST  # the reason why the circuit is open; "" while it is closed
         self._is_tried = self._is_probing = self._is_closed = False
-        self._slow = 0
+        self._slow, self._pause = 0, _FIRST_PAUSE
         self._random = random.Random()
         self._stop = threading.Event()
         self.counts = LinkCounts()
@@ -191,34 +192,33 @@ class ServerLink:
             if self._is_probing:
                 return
             self._is_probing = True
-        threading.Thread(target=self._probe, args=(pause,), name="eenas link", daemon=True).start()
+            self._pause = max(pause, _FIRST_PAUSE)
+        wait = pause * self._random.uniform(0.5, 1.0)
+        link = weakref.ref(self)  # a model that nobody uses any more ends, whether or not it was closed
+        threading.Thread(target=_probe, args=(link, self._stop, wait), name="eenas link", daemon=True).start()
 
     def _change(self, reason: str) -> None:
         if reason != self._down:
             self._events.add("link", self._down or "up", reason or "up", "" if reason else "the server answers")
 
-    def _probe(self, pause: float) -> None:
-        """Try the server until it answers, with pauses that grow to a second."""
-        wait = pause * self._random.uniform(0.5, 1.0)
-        pause = max(pause, _FIRST_PAUSE)
-        while not self._stop.wait(wait):
-            channel, reason = self._try()
-            with self._state:
-                self._change(reason)
-                self._is_tried, self._down = True, reason
-                if self._is_closed or not reason:
-                    self._is_probing = False
-                    self._slow = min(self._slow, 1)  # after a slow answer, one more opens the circuit again
-                    if channel is not None and (self._is_closed or self._channel is not None):
-                        channel.close()
-                    elif channel is not None:
-                        self._channel = channel
-                    self._state.notify_all()
-                    return
-                self._state.notify_all()
-            wait, pause = pause * self._random.uniform(0.5, 1.0), min(2 * pause, _LONGEST_PAUSE)
+    def probe(self) -> float | None:
+        """Try the server once. Return the seconds until the next attempt, or None if no more is needed."""
+        channel, reason = self._try()
         with self._state:
-            self._is_probing = False
+            self._change(reason)
+            self._is_tried, self._down = True, reason
+            if self._is_closed or not reason:
+                self._is_probing = False
+                self._slow = min(self._slow, 1)  # after a slow answer, one more opens the circuit again
+                if channel is not None and (self._is_closed or self._channel is not None):
+                    channel.close()
+                elif channel is not None:
+                    self._channel = channel
+                self._state.notify_all()
+                return None
+            self._state.notify_all()
+        pause, self._pause = self._pause, min(2 * self._pause, _LONGEST_PAUSE)
+        return pause * self._random.uniform(0.5, 1.0)
 
     def _try(self) -> tuple[Channel | None, str]:
         """Return a new connection that `greet` accepted, or the reason for there being none."""
@@ -242,6 +242,16 @@ class ServerLink:
             with suppress(OSError):
                 channel.close()
         return None, reason
+
+
+def _probe(link: "weakref.ref[ServerLink]", stop: threading.Event, wait: float) -> None:
+    """Try the server of a link until it answers, the link is closed, or nobody has the link any more."""
+    while not stop.wait(wait) and (own := link()) is not None:
+        after = own.probe()
+        if after is None:
+            return
+        wait = after
+        del own
 
 
 def _lost(error: Exception) -> str:

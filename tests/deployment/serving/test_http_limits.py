@@ -412,3 +412,18 @@ def test_names_of_models_and_limits(tmp_path):
     for name, value in (("batch", 0), ("batch", 1.5), ("deadline_s", 0), ("rate", -1), ("body_mb", float("nan"))):
         with pytest.raises(EenasError, match=name):
             ServingLimits(**{name: value})
+
+
+def test_a_message_of_grpc_is_parsed_only_after_the_token_was_checked(exported):
+    grpc = pytest.importorskip("grpc")
+    with (
+        a_server({"m": exported}, token=TOKEN, grpc=True) as server,
+        grpc.insecure_channel(f"127.0.0.1:{server.grpc_port}") as channel,
+    ):
+        for method in ("ModelInfer", "ModelMetadata"):
+            call = channel.unary_unary(f"/inference.GRPCInferenceService/{method}")
+            for token, code in (("wrong", "UNAUTHENTICATED"), (TOKEN, "INVALID_ARGUMENT")):
+                with pytest.raises(grpc.RpcError) as error:
+                    call(b"\xff no message", metadata=(("authorization", f"Bearer {token}"),), timeout=30)
+                assert error.value.code() == grpc.StatusCode[code]
+                assert ("no " + method + "Request") in error.value.details() or code == "UNAUTHENTICATED"

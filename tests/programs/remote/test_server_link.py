@@ -1,5 +1,7 @@
 """The way to a server behind a slow link: the first questions get as many round trips as they need."""
 
+import gc
+import threading
 import time
 
 import pytest
@@ -54,6 +56,29 @@ def test_a_greeting_without_end_is_given_up():
             link.wait(time.monotonic() + 10)
     finally:
         link.close()
+
+
+class NoTransport:
+    """A server that is away."""
+
+    def resolve(self):
+        pass
+
+    def connect(self, deadline):
+        raise ConnectionRefusedError
+
+
+def test_a_link_that_nobody_has_any_more_ends_its_thread():
+    link = ServerLink(NoTransport(), greeting(0))
+    before = set(threading.enumerate())
+    link.start()
+    with pytest.raises(LinkError, match="lost"):
+        link.wait(time.monotonic() + 10)
+    (thread,) = set(threading.enumerate()) - before
+    del link
+    gc.collect()
+    thread.join(10)
+    assert not thread.is_alive()
 
 
 class SlowSocket:
