@@ -220,7 +220,7 @@ def test_a_codec_is_measured_at_the_split_and_replaced_if_it_loses(study, tmp_pa
     assert report.codec.stated == ("int8",)
     assert report.codec.loss <= codec_choice.ACCEPTED_LOSS
     assert RunReport.read(report.folder).codec == report.codec
-    assert any("Features that are sent go as" in line for line in run_summary(report))
+    assert any("Features that cross a link are sent as" in line for line in run_summary(report))
     again = coded.train(tmp_path / "again") if report.codec.codecs == ("float32",) else None
     assert again is None or again.codec == report.codec
     model = export(tmp_path / "model", run=report.folder, backbone=backbone())

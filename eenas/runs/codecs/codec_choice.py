@@ -18,7 +18,7 @@ from eenas.results.choice import Chosen
 from eenas.runs.codecs.codec_report import CodecReport
 from eenas.study.context.study_context import StudyContext
 from eenas.study.trials.scores import policy_within
-from eenas.tier_names import TierSplit
+from eenas.tier_names import CLOUD_ONLY, EDGE_ONLY, TierSplit
 
 ACCEPTED_LOSS = 0.005
 """The accuracy on validation that a codec may cost: half a point."""
@@ -65,11 +65,12 @@ def choose_codec(context: StudyContext, network: EarlyExitNetwork, chosen: Chose
         context.listener(
             Notice(f"features as {words} lose {100 * loss:.1f} points on validation; larger ones are tried")
         )
+    there = evaluate(policy, exit_table(network, task.test, costs)).split  # where the report splits the test samples
     report = CodecReport(
         codecs=tuple(link.codec for link in links),
         stated=tuple(link.codec for link in stated),
         loss=loss,
-        codec_accuracy=evaluate(policy, coded_table(network, task.test, costs, codes)).accuracy,
+        codec_accuracy=evaluate(policy, coded_table(network, task.test, costs, _codes(there, links))).accuracy,
     )
     return Coded(tried, report)
 
@@ -88,7 +89,7 @@ def _codes(split: TierSplit | None, links: Sequence[Link]) -> dict[str, Code]:
     names = (split,) if isinstance(split, str) else split or ()
     found: dict[str, Code] = {}
     for name, link in zip(names, links, strict=True):
-        if name not in ("", "final") and link.codec != "float32":
+        if name not in (CLOUD_ONLY, EDGE_ONLY) and link.codec != "float32":
             found[name] = _code(link.codec, found.get(name))
     return found
 

@@ -10,7 +10,7 @@ class CodecReport:
     """The codec of features on each link of a run, from the device to the cloud, and its measured accuracy.
 
     `stated` are the codecs of the study. `loss` is the accuracy on validation at the run's split without the codecs
-    minus that with them; `codec_accuracy` is the accuracy on the test split with them.
+    minus that with them; `codec_accuracy` is the accuracy on the test split with them, at the split reported there.
     """
 
     codecs: tuple[str, ...]
@@ -23,6 +23,6 @@ class CodecReport:
         used = ", ".join(self.codecs)
         instead = "" if self.codecs == self.stated else f" instead of {', '.join(self.stated)}, which lost too much"
         return (
-            f"Features that are sent go as {used}{instead}: {percent(self.codec_accuracy)} on the test split with it "
-            f"({100 * -self.loss:+z.2f} points on validation)."
+            f"Features that cross a link are sent as {used}{instead}: {percent(self.codec_accuracy)} on the test split "
+            f"with it ({100 * -self.loss:+z.2f} points on validation)."
         )
