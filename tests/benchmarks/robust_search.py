@@ -19,13 +19,13 @@ import csv
 import json
 from pathlib import Path
 
-from eenas.errors import TimeOverError
+from two_studies import run_searches, storage
+
 from eenas.policies.contexts.robustness import DISTORTED
 from eenas.policies.operating_point import OperatingPoint
 from eenas.results.choice import Choice, choose_design
 from eenas.results.read import open_results
 from eenas.results.results import StudyResults
-from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.runs.run_report import RunReport
 from eenas.study.rivals.offered_points import points_of
@@ -40,54 +40,23 @@ DRAWN = {"nothing": (), "training": TRAINING, "experts": (*TRAINING, *EXPERTS)}
 
 
 def overrides(given: argparse.Namespace, objectives: str) -> list[str]:
-    """The settings that both studies share, and the objectives."""
+    """The distortions, and the objectives."""
     names = ", ".join(f'"{name}"' for name in objectives.split(", "))
     return [
         'task.distortions.kinds=["gaussian_blur", "gaussian_noise", "jpeg"]',
         "task.distortions.share=0.5",
         *DRAWN[given.draw],
         f"search.objectives=[{names}]",
-        *(f'task.splits.{split}={{source="test", size={given.held_out}}}' for split in ("calibration", "validation")),
-        f"search.trials={given.trials}",
         "search.prune=false",
         "search.known_designs=false",
         "bank.designs=0",
-        f"training.samples={given.samples}",
-        f"full_training.samples={given.full}",
-        "bank.earlier=0",
-        "bank.branches=12",
-        "baselines.static=0",
         "latency.seconds=0.05",
-        f"search.timeout={60 * given.minutes}",
     ]
 
 
-def run_searches(given: argparse.Namespace) -> None:
+def search_both(given: argparse.Namespace) -> None:
     """Search both studies, as far as the time goes."""
-    for name, objectives in STUDIES.items():
-        try:
-            search(
-                study="cifar_resnet20",
-                task=f"npz:{given.data}",
-                weights=str(given.weights),
-                storage=storage(given),
-                name=name,
-                device="cpu",
-                overrides=overrides(given, objectives),
-            )
-        except TimeOverError as error:
-            print(f"{name}: {error}")
-            return
-        found = open_results(storage(given), name)
-        if len(found.trials) < given.trials:
-            print(f"{name}: {len(found.trials)} of {given.trials} trials")
-            return
-    print("done")
-
-
-def storage(given: argparse.Namespace) -> str:
-    """The database of both studies."""
-    return f"sqlite:///{given.out / 'studies.db'}"
+    run_searches(given, {name: overrides(given, objectives) for name, objectives in STUDIES.items()})
 
 
 def choices(given: argparse.Namespace) -> dict[str, Choice]:
@@ -157,7 +126,7 @@ def main() -> None:
     """Run one step."""
     given = arguments()
     given.out.mkdir(parents=True, exist_ok=True)
-    {"search": run_searches, "train": run_training, "summary": summarise}[given.step](given)
+    {"search": search_both, "train": run_training, "summary": summarise}[given.step](given)
 
 
 if __name__ == "__main__":

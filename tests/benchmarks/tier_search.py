@@ -17,14 +17,14 @@ import csv
 import json
 from pathlib import Path
 
-from eenas.errors import TimeOverError
+from two_studies import run_searches, storage
+
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.split_costs import split_words
 from eenas.records.artifacts import ArtifactStore
 from eenas.results.choice import Choice
 from eenas.results.read import open_results
-from eenas.results.search import search
 from eenas.runs.full_training import train
 from eenas.runs.run_report import RunReport
 from eenas.tier_names import TIER_LATENCY
@@ -35,49 +35,18 @@ LOSSES = (0.005, 0.01, 0.02, 0.04)
 
 
 def overrides(given: argparse.Namespace, objectives: tuple[str, ...]) -> list[str]:
-    """The settings that both studies share, and the objectives."""
+    """The tiers, and the objectives."""
     return [
         f"tiers.edge.factor={given.factor}",
         f"tiers.edge.link.preset={given.link}",
         "tiers.cloud.factor=1.0",
         f"search.objectives={json.dumps(objectives)}",
-        *(f'task.splits.{split}={{source="test", size={given.held_out}}}' for split in ("calibration", "validation")),
-        f"search.trials={given.trials}",
-        f"training.samples={given.samples}",
-        f"full_training.samples={given.full}",
-        "bank.earlier=0",
-        "bank.branches=12",
-        "baselines.static=0",
-        f"search.timeout={60 * given.minutes}",
     ]
 
 
-def storage(given: argparse.Namespace) -> str:
-    """The database of both studies."""
-    return f"sqlite:///{given.out / 'studies.db'}"
-
-
-def run_searches(given: argparse.Namespace) -> None:
+def search_both(given: argparse.Namespace) -> None:
     """Search both studies, as far as the time goes."""
-    for name, objectives in STUDIES.items():
-        try:
-            search(
-                study="cifar_resnet20",
-                task=f"npz:{given.data}",
-                weights=str(given.weights),
-                storage=storage(given),
-                name=name,
-                device="cpu",
-                overrides=overrides(given, objectives),
-            )
-        except TimeOverError as error:
-            print(f"{name}: {error}")
-            return
-        found = open_results(storage(given), name)
-        if len(found.trials) < given.trials:
-            print(f"{name}: {len(found.trials)} of {given.trials} trials")
-            return
-    print("done")
+    run_searches(given, {name: overrides(given, objectives) for name, objectives in STUDIES.items()})
 
 
 def run_training(given: argparse.Namespace) -> None:
@@ -151,7 +120,7 @@ def main() -> None:
     """Run one step."""
     given = arguments()
     given.out.mkdir(parents=True, exist_ok=True)
-    {"search": run_searches, "train": run_training, "summary": summarise}[given.step](given)
+    {"search": search_both, "train": run_training, "summary": summarise}[given.step](given)
 
 
 if __name__ == "__main__":
