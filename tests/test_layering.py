@@ -52,10 +52,6 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in pat
 FOLDERS = sorted({path.parent.relative_to(PACKAGE) for path in MODULES})
 
 
-def each_module() -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("path", MODULES, ids=[str(path.relative_to(ROOT)) for path in MODULES])
-
-
 def name_of(path: Path) -> str:
     parts = path.relative_to(ROOT).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
@@ -121,13 +117,16 @@ def problem(step: str, module: str, lazy: bool) -> str | None:
     return None if step in homes else f"{library} belongs to {' and '.join(homes)}"
 
 
-@each_module()
-def test_imports_point_to_earlier_steps_and_libraries_stay_in_theirs(path: Path) -> None:
-    name = name_of(path)
-    if name in LAZY_MODULES:
-        return
-    found = [problem(step_of(name), module, lazy) for module, lazy in imports(tree_of(path))]
-    assert [text for text in found if text] == []
+def test_imports_point_to_earlier_steps_and_libraries_stay_in_theirs() -> None:
+    names = {name_of(path): path for path in MODULES}
+    found = [
+        f"{name}: {text}"
+        for name, path in names.items()
+        if name not in LAZY_MODULES
+        for module, lazy in imports(tree_of(path))
+        if (text := problem(step_of(name), module, lazy))
+    ]
+    assert found == []
 
 
 @pytest.mark.parametrize(
@@ -166,23 +165,29 @@ def test_the_table_of_contributing_tells_the_same_order() -> None:
     assert tuple(rows[rows.index("(top)") :]) == STEPS
 
 
-@each_module()
-def test_a_module_begins_with_one_sentence_that_says_what_it_is(path: Path) -> None:
-    source = path.read_text(encoding="utf-8")
-    assert source.startswith('"""'), "the first line must be a docstring"
+def wrong_beginning(path: Path) -> str:
+    """What is wrong with the first lines of a module, or nothing."""
     first = str(ast.get_docstring(tree_of(path))).split("\n\n")[0]
-    assert first.endswith("."), "the first sentence must end with a full stop"
-    assert not re.search(r"[a-z0-9)`]\. +[A-Z]", first), "one sentence only; more may follow after an empty line"
+    if not path.read_text(encoding="utf-8").startswith('"""'):
+        return "the first line must be a docstring"
+    if not first.endswith("."):
+        return "the first sentence must end with a full stop"
+    two = re.search(r"[a-z0-9)`]\. +[A-Z]", first)
+    return "one sentence only; more may follow after an empty line" if two else ""
 
 
-@each_module()
-def test_a_module_is_at_most_300_lines_long(path: Path) -> None:
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= 300
+def test_a_module_begins_with_one_sentence_that_says_what_it_is() -> None:
+    assert {name_of(path): wrong for path in MODULES if (wrong := wrong_beginning(path))} == {}
 
 
-@pytest.mark.parametrize("folder", FOLDERS, ids=str)
-def test_a_folder_is_a_package_of_at_most_so_many_modules(folder: Path) -> None:
-    assert len([path for path in (PACKAGE / folder).glob("*.py") if path.name != "__init__.py"]) <= MOST_FILES
+def test_a_module_is_at_most_300_lines_long() -> None:
+    lengths = {name_of(path): len(path.read_text(encoding="utf-8").splitlines()) for path in MODULES}
+    assert {name: length for name, length in lengths.items() if length > 300} == {}
+
+
+def test_a_folder_is_a_package_of_at_most_so_many_modules() -> None:
+    counts = Counter(path.parent for path in MODULES if path.name != "__init__.py")
+    assert {folder: count for folder, count in counts.items() if count > MOST_FILES} == {}
 
 
 @pytest.mark.parametrize("folder", [folder for folder in FOLDERS if folder != Path()], ids=str)
@@ -224,22 +229,28 @@ def parameters_of(tree: ast.Module) -> Iterator[tuple[str, int]]:
             yield node.name, len(given) + len(node.args.kwonlyargs) + len(more)
 
 
-@each_module()
-def test_functions_take_few_parameters(path: Path) -> None:
+def test_functions_take_few_parameters() -> None:
     """More are a value. Flags of commands are parameters, and fields of dataclasses are no functions."""
-    name = name_of(path)
-    if name.startswith("eenas.cli."):
-        return
-    found = {f"{name}.{function}" for function, count in parameters_of(tree_of(path)) if count > MOST_PARAMETERS}
+    names = {name_of(path): path for path in MODULES}
+    found = {
+        f"{name}.{function}"
+        for name, path in names.items()
+        if not name.startswith("eenas.cli.")
+        for function, count in parameters_of(tree_of(path))
+        if count > MOST_PARAMETERS
+    }
     assert found == set()
 
 
-@each_module()
-def test_only_the_command_line_prints_and_nothing_configures_logging(path: Path) -> None:
-    calls = {called(node) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)}
-    assert not any(call.endswith(("basicConfig", "dictConfig", "fileConfig")) for call in calls)
-    if step_of(name_of(path)) != "cli":
-        assert not calls & {"print", "pprint", "pprint.pprint", "sys.stdout.write", "sys.stderr.write"}
+def test_only_the_command_line_prints_and_nothing_configures_logging() -> None:
+    prints = {"print", "pprint", "pprint.pprint", "sys.stdout.write", "sys.stderr.write"}
+    found = set()
+    for path in MODULES:
+        calls = {called(node) for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)}
+        wrong = {call for call in calls if call.endswith(("basicConfig", "dictConfig", "fileConfig"))}
+        wrong |= calls & prints if step_of(name_of(path)) != "cli" else set()
+        found |= {f"{name_of(path)}: {call}" for call in wrong}
+    assert found == set()
 
 
 def test_no_directory_or_module_has_a_name_that_says_nothing() -> None:
