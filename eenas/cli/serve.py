@@ -48,6 +48,10 @@ def serve(
         str | None, typer.Option(metavar="NAME", help="Let a controller choose thresholds and learn, such as adaee.")
     ] = None,
     provider: Annotated[str, typer.Option(metavar="cpu|cuda", help="Device for the computation.")] = "cpu",
+    workers: Annotated[
+        int | None,
+        typer.Option(metavar="N", min=1, help="Segments that run at the same time (default: one per core, at most 4)."),
+    ] = None,
     threads: options.Threads = None,
     trust_code: options.TrustCode = False,
 ) -> None:
@@ -94,7 +98,14 @@ def serve(
         key=key,
         token=read_token(token_file),
     )
-    opening = Opening(cut=cut, provider=provider, threads=threads, trust_code=trust_code, controller=controller)
+    opening = Opening(
+        cut=cut,
+        provider=provider,
+        threads=threads,
+        trust_code=trust_code,
+        controller=controller,
+        workers=workers,
+    )
     if not address.is_local and address.token is None:
         say(f"warning: everyone who reaches {host} can use this server; give --token-file, or --host 127.0.0.1")
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)

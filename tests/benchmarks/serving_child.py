@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.branches.pool_fc import PoolFc
-from eenas.deployment.serving.block import Block
+from eenas.deployment.serving.block import Block, joined
 from eenas.deployment.serving.engine import Engine
 from eenas.deployment.serving.job import Job
 from eenas.deployment.serving.limits import ServingLimits
@@ -87,27 +87,38 @@ class _Group:
 
 
 class WholeBatches(Engine):
-    """An engine that starts no batch before the one before is done, and answers all its requests together."""
+    """An engine whose workers run a batch to its end before the next one, and answer all its requests together.
 
-    def _taken(self, k: int) -> Block:
-        block = super()._taken(k)
-        if k == 0:
-            group = _Group([job for job, _ in block.owners])
-            for job, _ in block.owners:
-                job.finished = group.note
-        return block
+    Samples are taken out as they leave, as in `Engine`.
+    """
+
+    def _turn(self, k: int, blocks: Sequence[Block]) -> None:
+        block: Block | None = joined(blocks)
+        assert block is not None
+        group = _Group([job for job, _ in block.owners])
+        for job, _ in block.owners:
+            job.finished = group.note
+        while block is not None:
+            block, k = self._ran(k, block), k + 1
 
 
 def run_child(given: argparse.Namespace) -> None:
     """Serve in this process until SIGTERM; print the port."""
-    limits = ServingLimits(body_mb=given.body_mb, receive_s=given.receive_s, stop_s=5)
+    limits = ServingLimits(batch=given.batch, body_mb=given.body_mb, receive_s=given.receive_s, stop_s=5)
     metrics = ServingMetrics()
-    models = open_models({"m": given.model}, Opening(threads=given.threads), limits, metrics)
+    models = open_models({"m": given.model}, Opening(threads=given.threads, workers=given.workers), limits, metrics)
     if given.mode != "early":
-        kind, order = (WholeBatches, "deepest") if given.mode == "whole" else (Engine, "deepest")
-        served = models["m"]
+        kind, served = WholeBatches if given.mode == "whole" else Engine, models["m"]
+        workers = served.engine.workers
         served.engine.stop(5)
-        served.engine = kind(served.model.segments, served.metrics, batch=limits.batch, queue=limits.queue, order=order)
+        served.engine = kind(
+            served.model.segments,
+            served.metrics,
+            batch=limits.batch,
+            queue=limits.queue,
+            workers=workers,
+            order="deepest" if given.mode == "whole" else given.mode,
+        )
 
     def tell(event: Event) -> None:
         if isinstance(event, Notice):
@@ -205,8 +216,10 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("model", type=Path)
-    parser.add_argument("--mode", choices=("early", "deepest", "whole"), default="early")
+    parser.add_argument("--mode", choices=("early", "deepest", "fullest", "shallowest", "whole"), default="early")
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--workers", type=int)
+    parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--body-mb", type=float, default=64.0)
     parser.add_argument("--receive-s", type=float, default=10.0)
     run_child(parser.parse_args())

@@ -55,6 +55,27 @@ class Block:
         previous = None if self.previous is None else self.previous[rows]
         return Block(self.x.take(rows, axis=0), previous, owners, runs)
 
+    def split(self, at: int) -> tuple["Block", "Block"]:
+        """Return the first `at` samples, and the others."""
+        owners: tuple[list[Any], list[Any]] = [], []
+        runs: tuple[list[Run], list[Run]] = [], []
+        start = 0
+        for job, numbers in self.owners:
+            cut = at - start
+            for side, part in zip(owners, (numbers[: max(cut, 0)], numbers[max(cut, 0) :]), strict=True):
+                if len(part):
+                    side.append((job, part))
+            start += len(numbers)
+        start = 0
+        for run in self.runs:
+            first = np.arange(run.samples) < at - start
+            for side, mask in zip(runs, (first, ~first), strict=True):
+                if count := int(np.count_nonzero(mask)):
+                    side.append(run if count == run.samples else Run(run.policy, run.state[mask], count))
+            start += run.samples
+        before = (None, None) if self.previous is None else (self.previous[:at], self.previous[at:])
+        return Block(self.x[:at], before[0], owners[0], runs[0]), Block(self.x[at:], before[1], owners[1], runs[1])
+
     def without_ended(self) -> "Block":
         """Return the samples of jobs that have not ended."""
         if not any(job.ended for job, _ in self.owners):

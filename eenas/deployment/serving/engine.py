@@ -1,4 +1,4 @@
-"""The engine of one model: a thread that runs the segments on samples of all requests together.
+"""The engine of one model: threads that run the segments on samples of all requests together.
 
 Samples that leave are taken out after every segment, and a request is answered as soon as all its samples have left.
 Requests that arrive meanwhile start between two segments (continuous batching, as Orca, Yu et al. 2022, does it for the
@@ -23,6 +23,9 @@ from eenas.policies.experts.expert_policy import ExpertState
 from eenas.programs.experts.routing import ExpertSegment
 from eenas.programs.segments import Array, Segment
 
+SHARED = 8
+"""The least samples of a part that a worker leaves to another one without work."""
+
 
 class Observer(Protocol):
     """What an engine reports after each run of a segment."""
@@ -34,11 +37,19 @@ class Observer(Protocol):
 class Engine:
     """Answers jobs with the `segments` of a model, at most `batch` samples in one run.
 
-    At most `queue` samples wait or are in work. `submit` can be called from any thread.
+    So many `workers` (threads) run segments at the same time. Policies decide in one of them at a time. At most `queue`
+    samples wait or are in work. `submit` can be called from any thread.
     """
 
     def __init__(
-        self, segments: Sequence[Segment], observer: Observer, *, batch: int, queue: int, order: str = "fullest"
+        self,
+        segments: Sequence[Segment],
+        observer: Observer,
+        *,
+        batch: int,
+        queue: int,
+        workers: int = 1,
+        order: str = "fullest",
     ) -> None:
         self._segments, self._observer = segments, observer
         self._batch, self._queue = batch, queue
@@ -46,11 +57,19 @@ class Engine:
         self._waiting: list[deque[Block]] = [deque() for _ in segments]
         self._jobs: dict[Job, None] = {}
         self._arrived: deque[Job] = deque()
-        self._samples = 0
+        self._samples, self._idle = 0, 0
         self._stopping = False
-        self._wake = threading.Condition()
-        self._thread = threading.Thread(target=self._work, name="eenas-engine", daemon=True)
-        self._thread.start()
+        self._wake, self._deciding = threading.Condition(), threading.Lock()
+        self._threads = [
+            threading.Thread(target=self._work, name=f"eenas-engine-{number}", daemon=True) for number in range(workers)
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    @property
+    def workers(self) -> int:
+        """The number of segments that can run at the same time."""
+        return len(self._threads)
 
     @property
     def samples(self) -> int:
@@ -70,80 +89,117 @@ class Engine:
             self._wake.notify()
 
     def stop(self, seconds: float) -> None:
-        """Answer what was taken, for at most so many seconds, and end the thread."""
+        """Answer what was taken, for at most so many seconds, and end the threads."""
         with self._wake:
             self._stopping = True
-            self._wake.notify()
-        self._thread.join(seconds)
+            self._wake.notify_all()
+        deadline = time.monotonic() + seconds
+        for thread in self._threads:
+            thread.join(max(deadline - time.monotonic(), 0.0))
 
     def _work(self) -> None:
-        while True:
-            with self._wake:
-                while not self._arrived and not self._jobs:
-                    if self._stopping:
-                        return
-                    self._wake.wait()
-                arrived = list(self._arrived)
-                self._arrived.clear()
-            for job in arrived:
-                self._jobs[job] = None
-                self._waiting[job.entry.first].extend(blocks_of(job, self._batch))
-            if any(self._waiting):
-                try:
-                    self._turn()
-                except Exception as error:  # whatever it is, the thread answers later requests
-                    for job in self._jobs:
-                        job.end(Refusal("failed", f"{type(error).__name__} while samples were joined"))
-            self._forget_ended()
+        while (turn := self._next()) is not None:
+            k, blocks = turn
+            try:
+                self._turn(k, blocks)
+            except Exception as error:  # whatever it is, the thread answers later requests
+                for job in (job for block in blocks for job, _ in block.owners):
+                    job.end(Refusal("failed", f"{type(error).__name__} while samples were joined"))
 
-    def _turn(self) -> None:
-        """Run one segment once."""
-        k = self._turns.next([sum(map(len, blocks)) for blocks in self._waiting])
-        block, now = self._taken(k), time.monotonic()
+    def _next(self) -> tuple[int, list[Block]] | None:
+        """Wait for samples; return the segment to run next and its samples, or None if the engine stops."""
+        with self._wake:
+            while True:
+                self._start_arrived()
+                self._forget_ended()
+                if any(self._waiting):
+                    break
+                if self._stopping and not self._jobs:
+                    self._wake.notify_all()
+                    return None
+                self._idle += 1
+                self._wake.wait()
+                self._idle -= 1
+            k = self._turns.next([sum(map(len, blocks)) for blocks in self._waiting])
+            taken = self._taken(k)
+            if any(self._waiting):
+                self._wake.notify()
+            return k, taken
+
+    def _start_arrived(self) -> None:
+        """Put the samples of new jobs before their first segments."""
+        while self._arrived:
+            job = self._arrived.popleft()
+            self._jobs[job] = None
+            try:
+                self._waiting[job.entry.first].extend(blocks_of(job, self._batch))
+            except Exception as error:  # of the state of a user's policy
+                job.end(Refusal("failed", f"{type(error).__name__} while samples were joined"))
+
+    def _taken(self, k: int) -> list[Block]:
+        """Take the blocks of one run from those before segment k. Workers without work get their share."""
+        waiting, most = self._waiting[k], self._batch
+        if self._idle:
+            share = -(-sum(map(len, waiting)) // (1 + self._idle))
+            most = min(most, max(share, SHARED))
+        if len(waiting[0]) > most:
+            head, tail = waiting.popleft().split(most)
+            waiting.appendleft(tail)
+            return [head]
+        taken = [waiting.popleft()]
+        samples = len(taken[0])
+        while waiting and samples + len(waiting[0]) <= most:
+            taken.append(waiting.popleft())
+            samples += len(taken[-1])
+        return taken
+
+    def _turn(self, k: int, blocks: Sequence[Block]) -> None:
+        """Run segment k once on the samples of the blocks."""
+        after = self._ran(k, joined(blocks))
+        if after is not None:
+            with self._wake:
+                self._waiting[k + 1].append(after)
+
+    def _ran(self, k: int, block: Block) -> Block | None:
+        """Run a segment and hand out answers; return the samples that stay, or None. Jobs end with an error."""
+        now = time.monotonic()
         for job, _ in block.owners:
             job.started = job.started or now
             if now > job.deadline:
                 job.end(Refusal("late", "the request was not answered within its deadline", retry_after=1))
         block = block.without_ended()
         if not len(block):
-            return
+            return None
         try:
-            self._run(k, block)
+            return self._run(k, block)
         except Exception as error:  # of a program or of a user's policy; the engine goes on with other requests
             for job, _ in block.owners:
                 text = str(error) if isinstance(error, EenasError) else f"{type(error).__name__} in segment {k}"
                 job.end(Refusal("failed", text))
+            return None
 
-    def _taken(self, k: int) -> Block:
-        """Take the blocks of one run from those before segment k."""
-        waiting = self._waiting[k]
-        taken = [waiting.popleft()]
-        samples = len(taken[0])
-        while waiting and samples + len(waiting[0]) <= self._batch:
-            taken.append(waiting.popleft())
-            samples += len(taken[-1])
-        return joined(taken)
-
-    def _run(self, k: int, block: Block) -> None:
+    def _run(self, k: int, block: Block) -> Block | None:
         began = time.perf_counter()
         features, logits = self._ran_segment(k, block)
         leave, states = np.zeros(len(block), dtype=np.bool_), []
         answers, start = np.zeros(len(block), dtype=np.int64), 0
-        for run in block.runs:
-            part = slice(start, start + run.samples)
-            leave[part], state = run.policy.decide(k, logits[part], run.state)
-            states.append(type(run)(run.policy, state, run.samples))
-            if (own := leave[part]).any():
-                answers[part][own] = run.policy.answer(state[own])
-            start += run.samples
-        left = int(np.count_nonzero(leave))
-        self._observer.ran(k, len(block), left, time.perf_counter() - began)
-        if left < len(block):
-            assert features is not None, f"samples stayed at the final exit {k}"
-            after = Block(features, logits, block.owners, states)
-            self._waiting[k + 1].append(after.kept(~leave) if left else after)
-        if left:
-            _hand_out(block, k, leave, answers, logits)
+        with self._deciding:  # controllers learn from every sample, and two parts of a job can end at the same time
+            for run in block.runs:
+                part = slice(start, start + run.samples)
+                leave[part], state = run.policy.decide(k, logits[part], run.state)
+                states.append(type(run)(run.policy, state, run.samples))
+                if (own := leave[part]).any():
+                    answers[part][own] = run.policy.answer(state[own])
+                start += run.samples
+            left = int(np.count_nonzero(leave))
+            self._observer.ran(k, len(block), left, time.perf_counter() - began)
+            if left:
+                _hand_out(block, k, leave, answers, logits)
+        if left == len(block):
+            return None
+        assert features is not None, f"samples stayed at the final exit {k}"
+        after = Block(features, logits, block.owners, states)
+        return after.kept(~leave) if left else after
 
     def _ran_segment(self, k: int, block: Block) -> tuple[Array | None, Array]:
         segment = self._segments[k]
@@ -161,8 +217,7 @@ class Engine:
             if not self._jobs:  # what is left belongs to ended jobs
                 for blocks in self._waiting:
                     blocks.clear()
-            with self._wake:
-                self._samples -= sum(map(len, ended))
+            self._samples -= sum(map(len, ended))
 
 
 def _hand_out(block: Block, k: int, leave: NDArray[np.bool_], answers: NDArray[np.int64], logits: Array) -> None:

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 _LOG = logging.getLogger(__name__)
 _COMPRESSED = 1000
 """The least number of bytes of a response that is compressed for a client that accepts it."""
-_SMALL = 65_536
+_SMALL, _SMALL_TEXT = 1_000_000, 65_536
+"""The most bytes of a body and of its JSON text that are read at once; others would hold up the event loop."""
 
 Handler = Callable[["Request"], Awaitable["Response"]]
 
@@ -148,7 +149,7 @@ class _Pages:
         async with read_body(request, self._service) as data:
             arrived = time.monotonic()
             length = parse_header_length(request.headers.get(HEADER_LENGTH))
-            if len(data) <= _SMALL:
+            if len(data) <= _SMALL and (len(data) if length is None else length) <= _SMALL_TEXT:
                 wanted = decode_inference_request(data, length)
             else:
                 wanted = await asyncio.to_thread(decode_inference_request, data, length)
@@ -162,7 +163,7 @@ class _Pages:
             finally:
                 gone.cancel()
                 answer.cancel()
-        if sum(each.nbytes for each in found.outputs.values()) <= _SMALL:
+        if sum(each.nbytes for each in found.outputs.values()) <= _SMALL_TEXT:
             return self._inference(found, wanted, request)
         return await asyncio.to_thread(self._inference, found, wanted, request)
 

@@ -1,5 +1,6 @@
 """Opening the models of a server, each under its name."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,10 @@ from eenas.escaping import shortened
 from eenas.programs.manifest import read_manifest, read_table
 from eenas.programs.runtime import ExportedModel, load
 from eenas.programs.segments import open_segments
+from eenas.threads import PER_CORE
 
+MOST_WORKERS = 4
+"""The most workers of a model unless more are asked for; their Python code shares one interpreter."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -23,8 +27,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class Opening:
     """How models are opened: `cut` is the split behind which they are served (None: as the folder says).
 
-    `provider`, `threads` and `trust_code` are those of `eenas.runtime.load`. `controller` names a controller that
-    chooses the thresholds of each model and learns from its requests.
+    `provider`, `threads` and `trust_code` are those of `eenas.runtime.load`. So many `workers` run segments at the same
+    time, with `threads` each. On the CPU, what is None of the two follows from the other and the cores: workers for all
+    cores, at most MOST_WORKERS, and one for .pt2 files, whose threads belong to the process. `controller` names a
+    controller that chooses the thresholds of each model and learns from its requests. Raises InputError for a number of
+    workers out of range.
     """
 
     cut: str | None = None
@@ -32,6 +39,21 @@ class Opening:
     threads: int | None = None
     trust_code: bool = False
     controller: str | None = None
+    workers: int | None = None
+
+    def __post_init__(self) -> None:
+        """Check the number of workers."""
+        most = PER_CORE * (os.cpu_count() or 1)
+        if self.workers is not None and not 1 <= self.workers <= most:
+            raise InputError(f"workers must be from 1 to {most} on this machine, got {self.workers}")
+
+    def parallel(self, kind: str) -> tuple[int, int | None]:
+        """Return the number of workers for programs of a kind, and that of their threads (None: one for each core)."""
+        if kind == "pt2" or self.provider != "cpu":
+            return self.workers or 1, self.threads
+        cores = os.cpu_count() or 1
+        workers = self.workers or max(1, min(MOST_WORKERS, cores // (self.threads or 1)))
+        return workers, self.threads or max(1, cores // workers)
 
 
 def named_folders(given: Sequence[str]) -> dict[str, Path]:
@@ -61,30 +83,29 @@ def open_models(
     """Open the models in `folders` by name. Raises ExportError as `load` does, also for an unknown cut."""
     served: dict[str, ServedModel] = {}
     for name, folder in folders.items():
-        model, taken = _opened(folder, opening)
+        model, taken, workers = _opened(folder, opening)
         if opening.controller is not None:
             model.adapt(opening.controller, trust_code=opening.trust_code)
         own = _metrics(name, model, metrics, served)
-        served[name] = ServedModel(name, model, taken, limits, own)
+        served[name] = ServedModel(name, model, taken, limits, own, workers=workers)
     return served
 
 
-def _opened(folder: Path, opening: Opening) -> tuple[ExportedModel, SamplesInput]:
-    """Open a whole model, or one half of it, with what it takes."""
+def _opened(folder: Path, opening: Opening) -> tuple[ExportedModel, SamplesInput, int]:
+    """Open a whole model, or one half of it; return it with what it takes and its number of workers."""
     manifest = read_manifest(folder, trust_code=opening.trust_code)
+    workers, threads = opening.parallel(manifest.kind)
     taken: SamplesInput
     if manifest.split is None and not opening.cut:
         inputs = list(read_table(folder).get("inputs", {}).get("tensors", {}))  # 0.1 wrote none
         taken = WholeModel(inputs[0] if len(inputs) == 1 else "x")
     else:
         taken = features_input(manifest, opening.cut)
+    provider, trust_code = opening.provider, opening.trust_code
     if manifest.split is None:
-        provider, threads = opening.provider, opening.threads
-        return load(folder, provider=provider, threads=threads, trust_code=opening.trust_code), taken
-    segments = open_segments(
-        manifest, provider=opening.provider, threads=opening.threads, trust_code=opening.trust_code
-    )
-    return ExportedModel(manifest, segments), taken
+        return load(folder, provider=provider, threads=threads, trust_code=trust_code), taken, workers
+    segments = open_segments(manifest, provider=provider, threads=threads, trust_code=trust_code)
+    return ExportedModel(manifest, segments), taken, workers
 
 
 def _metrics(

@@ -34,19 +34,27 @@ TIMEOUT_PARAMETER = "timeout"
 
 
 class ServedModel:
-    """A `model` under a `name`, with the engine that runs it.
+    """A `model` under a `name`, with the engine that runs it in so many `workers`.
 
     Answers are those of `model.predict`, sample by sample. `reload` takes the policy on disk. Every request keeps the
     policy with which it started.
     """
 
     def __init__(
-        self, name: str, model: ExportedModel, taken: SamplesInput, limits: ServingLimits, metrics: ModelMetrics
+        self,
+        name: str,
+        model: ExportedModel,
+        taken: SamplesInput,
+        limits: ServingLimits,
+        metrics: ModelMetrics,
+        *,
+        workers: int = 1,
     ) -> None:
         self.name, self.model, self._input, self._limits, self.metrics = name, model, taken, limits, metrics
         if model.policy is None:
             raise PolicyError(f"{name}: was exported without a policy; train it, or fit thresholds and export it again")
-        self.engine = Engine(taken.segments(model), metrics, batch=limits.batch, queue=limits.queue)
+        self._identity = model.manifest.identity
+        self.engine = Engine(taken.segments(model), metrics, batch=limits.batch, queue=limits.queue, workers=workers)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -67,7 +75,7 @@ class ServedModel:
             "inputs": [each.to_table() for each in self._input.facts(self.model)],
             "outputs": [each.to_table() for each in outputs],
             "parameters": {
-                MODEL_IDENTITY: self.model.manifest.identity,
+                MODEL_IDENTITY: self._identity,
                 SPLIT_PARAMETER: self._input.cut,
                 "exits": list(self.model.exits),
                 "max_batch": self._limits.samples,
@@ -109,7 +117,7 @@ class ServedModel:
             model=self.name,
             version=VERSION,
             id=request.id,
-            parameters={MODEL_IDENTITY: self.model.manifest.identity},
+            parameters={MODEL_IDENTITY: self._identity},
         )
 
     def reload(self) -> bool:
@@ -135,7 +143,7 @@ class ServedModel:
 
     def _check_parameters(self, request: InferenceRequest) -> None:
         """Raise Refusal for a request that belongs to another model or to another place in it."""
-        given, own = request.parameters.get(MODEL_IDENTITY), self.model.manifest.identity
+        given, own = request.parameters.get(MODEL_IDENTITY), self._identity
         if given is not None and given != own:
             text = f"the request is for the model {shortened(given)}, this is {own}; the halves do not belong together"
             raise Refusal("malformed", text)

@@ -117,6 +117,7 @@ class Server:
             lifespan="off",
             log_config=None,
             access_log=False,
+            proxy_headers=False,  # the address of a client is that of its connection
             server_header=False,
             timeout_graceful_shutdown=max(1, round(limits.stop_s)),
             ssl_certfile=address.certificate,

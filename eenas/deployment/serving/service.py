@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping
 
 from eenas import __version__
@@ -18,7 +18,7 @@ from eenas.progress import Listener, silent
 
 EXTENSIONS = ("binary_tensor_data", "model_repository")
 _MOST_CLIENTS = 10_000
-_SMALL = 65_536
+_SMALL = 1_000_000
 """Tensors up to this number of bytes are checked at once; for larger ones the event loop would have to wait."""
 
 
@@ -31,6 +31,8 @@ class Service:
         self.listener: Listener = silent
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
         self._bytes = 0
+        self._finished: deque[asyncio.Event] = deque()
+        self._told = False
 
     @property
     def metadata(self) -> dict[str, object]:
@@ -103,7 +105,10 @@ class Service:
         loop, done = asyncio.get_running_loop(), asyncio.Event()
 
         def tell(job: Job) -> None:
-            loop.call_soon_threadsafe(done.set)
+            self._finished.append(done)
+            if not self._told:  # the event loop is woken once for all requests that leave together
+                self._told = True
+                loop.call_soon_threadsafe(self._tell_finished)
 
         job.finished = tell
         model.engine.submit(job)
@@ -114,6 +119,12 @@ class Service:
             raise Refusal("late", "the request was not answered within its deadline", retry_after=1) from None
         finally:
             job.ended = True
+
+    def _tell_finished(self) -> None:
+        """Go on with all requests that the engines have answered."""
+        self._told = False  # before the queue is empty: what comes later wakes the event loop again
+        while self._finished:
+            self._finished.popleft().set()
 
     def stop(self) -> None:
         """Refuse further requests from now on."""

@@ -24,7 +24,10 @@ class Turns:
         if self._order == "deepest":
             return some[-1]
         late = [k for k in some if self._passed_over[k] >= PATIENCE]
-        chosen = max(late or some, key=lambda k: (min(waiting[k], self._batch), k))
+        if self._order == "shallowest":
+            chosen = max(late) if late else some[0]
+        else:
+            chosen = max(late or some, key=lambda k: (min(waiting[k], self._batch), k))
         for k in some:
             self._passed_over[k] += 1
         self._passed_over[chosen] = 0

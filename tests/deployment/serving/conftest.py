@@ -19,7 +19,7 @@ from tests.exported import images
 def a_server(folders, *, opening=None, limits=None, token=None, grpc=False, listener=None, **address):
     """A running server of folders by name."""
     limits, metrics = limits or ServingLimits(), ServingMetrics()
-    models = open_models(folders, opening or Opening(threads=1), limits, metrics)
+    models = open_models(folders, opening or Opening(threads=1, workers=2), limits, metrics)
     service = Service(models, limits, metrics)
     where = Address(**{"port": 0, "grpc_port": 0 if grpc else None, "token": token, **address})
     with serving(service, where, *([] if listener is None else [listener])) as server:

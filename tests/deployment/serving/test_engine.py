@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from eenas.deployment.serving import engine as engine_module
+from eenas.deployment.serving.block import blocks_of, joined
 from eenas.deployment.serving.engine import Engine
 from eenas.deployment.serving.job import Entry, Job
 from eenas.deployment.serving.refusal import Refusal
@@ -66,7 +67,7 @@ def engines():
     yield start
     for engine in started:
         engine.stop(10)
-        assert not engine._thread.is_alive()
+        assert not any(thread.is_alive() for thread in engine._threads)
 
 
 def test_samples_leave_where_the_policy_says_in_the_order_of_the_request(engines):
@@ -132,10 +133,11 @@ def test_new_requests_start_while_deeper_ones_are_in_work(engines):
 
 
 @pytest.mark.parametrize("policy", [POLICY, PatiencePolicy(exits=3, patience=1)], ids=["threshold", "patience"])
-@pytest.mark.parametrize("order", ["fullest", "deepest"])
-def test_joined_requests_have_the_answers_of_requests_alone(engines, policy, order):
+@pytest.mark.parametrize("order", ["fullest", "deepest", "shallowest"])
+@pytest.mark.parametrize("workers", [1, 3])
+def test_joined_requests_have_the_answers_of_requests_alone(engines, policy, order, workers):
     random = np.random.default_rng(0)
-    engine = engines(stub(), stub(), stub(last=True), batch=5, queue=10_000, order=order)
+    engine = engines(stub(), stub(), stub(last=True), batch=5, queue=10_000, order=order, workers=workers)
     jobs = []
     for n in random.integers(1, 14, size=40):
         x = np.stack([random.uniform(0, 1, n), random.integers(0, 3, n)], axis=1).astype(np.float32)
@@ -243,6 +245,52 @@ def test_a_stopped_engine_answers_its_requests_and_takes_no_more(engines):
     gate.may.set()
     assert one.wait().error is None
     assert two.wait().error is None
+
+
+def test_a_worker_without_work_takes_its_share_of_a_batch_and_answers_stay(engines):
+    class Slow(Gate):
+        """Returns what it got once two runs are in it."""
+
+        both = threading.Barrier(2)
+
+        def __call__(self, x, previous):
+            self.both.wait(30)
+            return super().__call__(x, previous)
+
+    first = Slow(stub(), opened=True)
+    engine = engines(first, stub(), stub(last=True), batch=64, workers=2)
+    for _ in range(500):
+        if engine._idle == 2:
+            break
+        time.sleep(0.01)
+    x = samples(*np.tile([0.5, 0.9, 0.7, 0.1, 0.95], 5))
+    job = Submitted(x, PatiencePolicy(exits=3, patience=1))
+    engine.submit(job)
+    assert job.wait().error is None
+    assert sorted(first.sizes) == [12, 13]
+    alone = engines(stub(), stub(), stub(last=True))
+    one = Submitted(x, PatiencePolicy(exits=3, patience=1))
+    alone.submit(one)
+    one.wait()
+    np.testing.assert_array_equal(job.exits, one.exits)
+    np.testing.assert_array_equal(job.logits, one.logits)
+
+
+def test_blocks_split_between_and_within_requests():
+    policies = POLICY, PatiencePolicy(exits=3, patience=1)
+    jobs = [
+        Submitted(samples(*[0.5] * n), policy) for n, policy in ((3, policies[0]), (1, policies[0]), (4, policies[1]))
+    ]
+    whole = joined([block for job in jobs for block in blocks_of(job, 8)])
+    order = [(job, number) for job, numbers in whole.owners for number in numbers]
+    for at in range(1, 8):
+        head, tail = whole.split(at)
+        assert (len(head), len(tail)) == (at, 8 - at)
+        parts = [(job, number) for part in (head, tail) for job, numbers in part.owners for number in numbers]
+        assert parts == order
+        for part in (head, tail):
+            assert sum(run.samples for run in part.runs) == len(part)
+            assert all(len(run.state) == run.samples for run in part.runs)
 
 
 def test_turns_take_the_fullest_segment_and_pass_none_over_for_long():

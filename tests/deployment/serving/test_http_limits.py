@@ -29,6 +29,7 @@ from eenas.programs.runtime import load
 
 from .conftest import Gate, a_server
 
+ONE_WORKER = Opening(threads=1, workers=1)
 TOKEN = "correct-horse-battery"
 
 
@@ -162,7 +163,7 @@ def test_many_connections_and_a_high_rate_are_refused(exported, x):
 
 def test_requests_that_wait_too_long_or_go_away_free_their_place(exported, x):
     limits = ServingLimits(deadline_s=0.3, queue=3)
-    with a_server({"m": exported}, limits=limits) as server:
+    with a_server({"m": exported}, opening=ONE_WORKER, limits=limits) as server:
         model = server.service.models["m"]
         gate = Gate(model.engine._segments[0])
         model.engine._segments = (gate, *model.engine._segments[1:])
