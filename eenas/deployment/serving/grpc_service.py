@@ -4,7 +4,8 @@ import asyncio
 import hmac
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -28,6 +29,8 @@ _CODES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+_LONGEST_MS = 3_600_000
+"""The age at which a connection takes no further requests."""
 
 
 def need_grpc() -> Any:
@@ -52,6 +55,10 @@ def grpc_server(
         ("grpc.max_receive_message_length", limits.body_bytes),
         ("grpc.max_send_message_length", -1),
         ("grpc.so_reuseport", 0),
+        ("grpc.keepalive_time_ms", int(1000 * limits.receive_s)),  # a client that reads nothing does not answer these
+        ("grpc.keepalive_timeout_ms", int(1000 * limits.receive_s)),
+        ("grpc.max_connection_age_ms", _LONGEST_MS),  # one that takes no answers does; others connect again unseen
+        ("grpc.max_connection_age_grace_ms", int(1000 * (limits.deadline_s + limits.receive_s))),
     ]
     server = grpc.aio.server(options=options, maximum_concurrent_rpcs=limits.connections)
     server.add_generic_rpc_handlers((_handlers(grpc, _Methods(service, token, grpc)),))
@@ -70,9 +77,9 @@ def grpc_server(
 
 def _handlers(grpc: Any, methods: "_Methods") -> Any:
     each = {
-        name: grpc.unary_unary_rpc_method_handler(
+        name: grpc.stream_unary_rpc_method_handler(  # the same on the wire; but only what the limits let pass is read
             methods.guarded(getattr(methods, name)),
-            request_deserializer=None,  # only what the token and the limits let pass is parsed
+            request_deserializer=None,
             response_serializer=message_class(f"{name}Response").SerializeToString,
         )
         for name in METHODS
@@ -86,19 +93,24 @@ class _Methods:
     def __init__(self, service: Service, token: str | None, grpc: Any) -> None:
         self._service, self._grpc = service, grpc
         self._token = None if token is None else f"Bearer {token}".encode()
+        self._places = asyncio.Semaphore(service.limits.receiving)
 
     def guarded(self, method: Callable[[Any, Any], Awaitable[Any]]) -> Callable[[Any, Any], Awaitable[Any]]:
         """Return a method that turns every refusal into a status of gRPC, after a check of the token.
 
-        It takes the bytes of a message, as ModelInfer does; the other methods take the message.
+        It reads the message itself, within the limits on memory and time. ModelInfer takes its bytes; the other methods
+        take the message.
         """
 
-        async def run(data: bytes, context: Any) -> Any:
+        async def run(messages: Any, context: Any) -> Any:
             try:
                 if method.__name__ not in ("ServerLive", "ServerReady"):
                     self._check_token(context)
                 inference = method.__name__ == "ModelInfer"
-                return await method(data if inference else _parsed(method.__name__, data), context)
+                if inference:
+                    self._service.admit(_host(context.peer()))
+                async with self._received(context) as data:
+                    return await method(data if inference else _parsed(method.__name__, data), context)
             except Refusal as error:
                 refusal = error
             except ProtocolError as error:
@@ -133,17 +145,38 @@ class _Methods:
         )
 
     async def ModelInfer(self, data: bytes, context: Any) -> Any:
-        arrived, size = time.monotonic(), len(data)
-        self._service.admit(_host(context.peer()))
-        self._service.hold(size)
-        try:
-            message = await asyncio.to_thread(_parsed, "ModelInfer", data)
-            model = self._service.model(message.model_name, message.model_version)
-            request = await asyncio.to_thread(request_from_message, message)
-            found = await self._service.infer(model, request, protocol="grpc", arrived=arrived)
-        finally:
-            self._service.release(size)
+        arrived = time.monotonic()
+        message = await asyncio.to_thread(_parsed, "ModelInfer", data)
+        model = self._service.model(message.model_name, message.model_version)
+        request = await asyncio.to_thread(request_from_message, message)
+        found = await self._service.infer(model, request, protocol="grpc", arrived=arrived)
         return response_to_message(found)
+
+    @asynccontextmanager
+    async def _received(self, context: Any) -> AsyncIterator[bytes]:
+        """Yield the bytes of a message. Its memory counts until the block ends, and as the largest until it is known.
+
+        Raises Refusal for a message that is too slow.
+        """
+        service, limits = self._service, self._service.limits
+        held = 0
+        try:
+            try:
+                async with asyncio.timeout(limits.receive_s), self._places:
+                    service.hold(limits.body_bytes)
+                    held = limits.body_bytes
+                    data = await context.read()
+                    more = 0 if data is self._grpc.aio.EOF else len(data)
+                    service.release(held - more)
+                    held = more
+            except TimeoutError:
+                text = f"the message was not received within {limits.receive_s:g} s; send it at once"
+                raise Refusal("slow_body", text) from None
+            if data is self._grpc.aio.EOF:
+                raise ProtocolError("the request has no message")
+            yield data
+        finally:
+            service.release(held)
 
     def _check_token(self, context: Any) -> None:
         if self._token is None:

@@ -14,8 +14,9 @@ class ServingLimits:
     the same time (MB: 1e6 bytes). `samples` limits the samples of a request and `batch` those of one run of a segment.
     `queue` limits the samples of each model that wait or are in work, and `connections` the open connections. `rate`
     limits the requests per second of each client address (None: no limit). A request that is not answered within
-    `deadline_s` is refused, and so is one whose head or body is not received within `receive_s`. A server that is
-    stopped answers accepted requests for at most `stop_s`.
+    `deadline_s` is refused, and so is one whose head or body is not received within `receive_s`. A client that takes
+    less than 64 KiB of its answers within `receive_s` is cut off. A server that is stopped answers accepted requests
+    for at most `stop_s`.
     """
 
     body_mb: float = 64.0
@@ -50,3 +51,8 @@ class ServingLimits:
     def memory_bytes(self) -> int:
         """The largest number of bytes of all bodies at the same time, at least those of one body."""
         return max(int(self.memory_mb * 1e6), self.body_bytes)
+
+    @property
+    def receiving(self) -> int:
+        """The largest number of bodies of unknown size that are received at the same time, in half of the memory."""
+        return max(1, self.memory_bytes // (2 * self.body_bytes))

@@ -24,13 +24,18 @@ async def read_body(request: "Request", service: Service) -> AsyncIterator[bytes
     if stated.isdigit() and int(stated) > most:
         raise Refusal("too_large", f"a body has at most {most:,} bytes, got {int(stated):,}; send smaller batches")
     held = 0
+
+    def hold(size: int) -> None:
+        nonlocal held
+        service.hold(size)
+        held += size
+
     try:
         parts: list[bytes] = []
         try:
             async with asyncio.timeout(limits.receive_s):
                 async for part in request.stream():
-                    service.hold(len(part))
-                    held += len(part)
+                    hold(len(part))
                     if held > most:
                         raise Refusal("too_large", f"a body has at most {most:,} bytes; send smaller batches")
                     parts.append(part)
@@ -39,9 +44,11 @@ async def read_body(request: "Request", service: Service) -> AsyncIterator[bytes
             raise Refusal("slow_body", text) from None
         data = b"".join(parts)
         if encoding := request.headers.get("content-encoding", "").strip().lower():
-            data = await asyncio.to_thread(decompressed_body, data, encoding, most)
-            service.hold(len(data))
-            held += len(data)
+            unpacking = asyncio.ensure_future(asyncio.to_thread(decompressed_body, data, encoding, most, grown=hold))
+            try:
+                data = await asyncio.shield(unpacking)
+            finally:
+                await asyncio.wait([unpacking])  # its memory counts until the thread has ended
         yield data
     finally:
         service.release(held)

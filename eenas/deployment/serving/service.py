@@ -1,6 +1,7 @@
 """The service behind both protocols: its models, and the way of a request through its limits."""
 
 import asyncio
+import threading
 import time
 from collections import OrderedDict, deque
 from collections.abc import Mapping
@@ -30,7 +31,7 @@ class Service:
         self.stopping = False
         self.listener: Listener = silent
         self._clients: OrderedDict[str, tuple[float, float]] = OrderedDict()
-        self._bytes = 0
+        self._bytes, self._held = 0, threading.Lock()
         self._finished: deque[asyncio.Event] = deque()
         self._told = False
 
@@ -70,16 +71,21 @@ class Service:
             raise Refusal("rate", f"at most {rate:g} requests per second are answered; slow down", retry_after=wait)
 
     def hold(self, size: int) -> None:
-        """Count bytes of a body that are in memory. Raises Refusal if there are too many; `release` frees them."""
-        if self._bytes + size > self.limits.memory_bytes:
-            raise Refusal(
-                "queue_full", "too many bodies are in memory at the same time; try again later", retry_after=1
-            )
-        self._bytes += size
+        """Count bytes of a body that are in memory, in any thread. Raises Refusal if there are too many.
+
+        `release` frees them.
+        """
+        with self._held:
+            if self._bytes + size > self.limits.memory_bytes:
+                raise Refusal(
+                    "queue_full", "too many bodies are in memory at the same time; try again later", retry_after=1
+                )
+            self._bytes += size
 
     def release(self, size: int) -> None:
         """Free bytes of `hold`."""
-        self._bytes -= size
+        with self._held:
+            self._bytes -= size
 
     async def infer(
         self, model: ServedModel, request: InferenceRequest, *, protocol: str, arrived: float

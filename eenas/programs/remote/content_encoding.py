@@ -1,15 +1,18 @@
 """Lossless compression of bodies as HTTP's Content-Encoding names it: deflate, gzip, and zstd and lz4 if installed."""
 
 import zlib
+from collections.abc import Callable, Iterator
 from typing import Any
 
-from eenas.errors import ProtocolError
+from eenas.errors import EenasError, ProtocolError
 from eenas.escaping import shortened
 
 CONTENT_ENCODINGS = ("deflate", "gzip", "zstd", "lz4")
 _WINDOWS = {"deflate": zlib.MAX_WBITS, "gzip": 16 + zlib.MAX_WBITS}
-_PIECE = 1024
-"""The number of bytes of a zstd frame that are unpacked at once; each yields some megabytes at most."""
+_BLOCKS, _REPEATED_BYTE = 8, 1
+"""The number of blocks of a zstd frame that are unpacked at once, and the type of a block with one byte."""
+_UNPACKED = 1 << 20
+"""The number of bytes of the other encodings that are unpacked at once."""
 _PACKAGES = {"zstd": "zstandard", "lz4": "lz4"}
 
 
@@ -30,32 +33,34 @@ def compressed_body(data: bytes, encoding: str, *, level: int = 1) -> bytes:
     return bytes(library.compress(data))
 
 
-def decompressed_body(data: bytes, encoding: str, most: int) -> bytes:
+def decompressed_body(data: bytes, encoding: str, most: int, *, grown: Callable[[int], None] | None = None) -> bytes:
     """Return the bytes in a content encoding, at most `most` of them.
 
+    `grown` is told the size of every piece before the next one is unpacked, and may raise an EenasError to end it.
     Raises ProtocolError for damaged or larger data, an unknown encoding, or one whose package is not installed.
     """
     if encoding in ("", "identity"):
         return data
     library = None if encoding in _WINDOWS else _library(encoding)
+    parts, total, complete = [], 0, False
     try:
-        if library is None:
-            unpacker: Any = zlib.decompressobj(_WINDOWS[encoding])
-            found = unpacker.decompress(data, most + 1)
-            complete = unpacker.eof and not unpacker.unused_data
-        elif encoding == "zstd":
-            found, complete = _unpacked_zstd(library, data, most)
-        else:
-            unpacker = library.LZ4FrameDecompressor()
-            found = unpacker.decompress(data, most + 1)
-            complete = unpacker.eof and not unpacker.unused_data
+        for part, is_end in _unpacked(library, encoding, data):
+            complete = is_end
+            parts.append(part)
+            total += len(part)
+            if total > most:
+                break
+            if grown is not None:
+                grown(len(part))
+    except EenasError:
+        raise
     except Exception as error:  # each library raises its own kinds
         raise ProtocolError(f"the body is not valid {encoding} ({shortened(str(error))}); send it again") from None
-    if len(found) > most:
+    if total > most:
         raise ProtocolError(f"the {encoding} body unpacks to more than {most:,} bytes; send smaller batches")
     if not complete:
         raise ProtocolError(f"the {encoding} body is cut off or followed by other bytes; send it again")
-    return bytes(found)
+    return b"".join(parts)
 
 
 def installed_encodings() -> tuple[str, ...]:
@@ -70,15 +75,36 @@ def installed_encodings() -> tuple[str, ...]:
     return tuple(filter(installed, CONTENT_ENCODINGS))
 
 
-def _unpacked_zstd(library: Any, data: bytes, most: int) -> tuple[bytes, bool]:
-    """Return the bytes in a frame, or just more than `most` of them, and whether the frame is complete."""
-    unpacker, parts, total = library.ZstdDecompressor(max_window_size=1 << 27).decompressobj(), [], 0
-    for start in range(0, len(data), _PIECE):
-        if total > most or unpacker.eof:
-            break
-        parts.append(unpacker.decompress(data[start : start + _PIECE]))
-        total += len(parts[-1])
-    return b"".join(parts), total > most or (unpacker.eof and not unpacker.unused_data)
+def _unpacked(library: Any, encoding: str, data: bytes) -> Iterator[tuple[bytes, bool]]:
+    """Yield the pieces of a body, each with whether it is complete with them."""
+    if encoding == "zstd":
+        frame, end = library.ZstdDecompressor(max_window_size=1 << 27).decompressobj(), 0
+        while end < len(data) and not frame.eof:
+            start, end = end, _end_of_blocks(library, data, end)
+            part = frame.decompress(data[start:end])
+            yield part, frame.eof and not frame.unused_data and end >= len(data)
+        return
+    unpacker: Any = zlib.decompressobj(_WINDOWS[encoding]) if library is None else library.LZ4FrameDecompressor()
+    while not unpacker.eof:
+        part = unpacker.decompress(data, _UNPACKED)
+        data = unpacker.unconsumed_tail if library is None else b""
+        yield part, unpacker.eof and not unpacker.unused_data
+        if not part and not data:
+            return  # cut off
+
+
+def _end_of_blocks(library: Any, data: bytes, start: int) -> int:
+    """Return where the next blocks of a zstd frame (RFC 8878) end. A block unpacks to at most 128 KiB.
+
+    Behind the last one comes what is left of the data. Damaged ones are left to the library.
+    """
+    end = start or library.frame_header_size(data)
+    for _ in range(_BLOCKS):
+        header = int.from_bytes(data[end : end + 3], "little")
+        end += 4 if header >> 1 & 3 == _REPEATED_BYTE else 3 + (header >> 3)
+        if header & 1:
+            return max(end, len(data))
+    return end
 
 
 def _library(encoding: str) -> Any:

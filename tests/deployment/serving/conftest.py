@@ -1,5 +1,7 @@
 """Servers of the smallest exported model, and models of stubs."""
 
+import shutil
+import subprocess
 import threading
 from contextlib import contextmanager
 
@@ -48,6 +50,24 @@ def raw():
 def expected(exported, x):
     """The answers of the runtime in this process."""
     return load(exported, threads=1).predict(x)
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A certificate for this machine, and its key."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"),
+            *("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1", "-keyout", "key.pem", "-out", "cert.pem"),
+        ],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+    )
+    return folder / "cert.pem", folder / "key.pem"
 
 
 class Gate:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eenas.errors import ProtocolError
+from eenas.errors import EenasError, ProtocolError
 from eenas.programs.remote import content_encoding
 from eenas.programs.remote.content_encoding import (
     CONTENT_ENCODINGS,
@@ -54,3 +54,21 @@ def test_encodings_are_known_and_installed(monkeypatch):
     with pytest.raises(ProtocolError, match="needs the package zstandard"):
         compressed_body(b"a", "zstd")
     assert "zstd" not in content_encoding.installed_encodings()
+
+
+@EACH
+def test_unpacking_ends_as_soon_as_its_memory_is_refused(encoding):
+    packed, sizes = compressed_body(b"0" * 30_000_000, encoding), []
+
+    def grown(size):
+        sizes.append(size)
+        if sum(sizes) > 5_000_000:
+            raise EenasError("no more memory")
+
+    with pytest.raises(EenasError, match="no more memory"):
+        decompressed_body(packed, encoding, 40_000_000, grown=grown)
+    assert sum(sizes[:-1]) <= 5_000_000
+    assert max(sizes) <= 1 << 20
+    told = []
+    assert decompressed_body(packed, encoding, 40_000_000, grown=told.append) == b"0" * 30_000_000
+    assert sum(told) == 30_000_000
