@@ -30,7 +30,7 @@ LONGEST_KEY = 500
 LONGEST_SHOWN = 120
 """The largest number of characters of a key in a message."""
 WIDEST = 63
-"""The largest number of bits of an integer."""
+"""The largest number of bits of an integer, beside its sign."""
 DAMAGE = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, AssertionError)
 """The exceptions of code that reads a damaged table."""
 
@@ -216,11 +216,16 @@ def _check_depth(text: str) -> None:
             raise SpecError(f"nested more than {DEEPEST} levels deep; {_FIX}")
 
 
+def is_too_wide(value: int) -> bool:
+    """Whether an integer has more than `WIDEST` bits and a sign, so that int64 cannot hold it."""
+    return not -(1 << WIDEST) <= value < 1 << WIDEST
+
+
 def _check_leaf(item: Any, *, finite: bool, nul: bool) -> None:
     if isinstance(item, str):
         _check_text(item, None, nul=nul)
     elif isinstance(item, int):
-        if item.bit_length() > WIDEST:
+        if is_too_wide(item):
             raise SpecError(f"integers have at most {WIDEST} bits, got {shortened(item)}; give a smaller one")
     elif isinstance(item, float):
         if finite and not math.isfinite(item):

@@ -196,7 +196,7 @@ def _read_union(arguments: tuple[Any, ...], value: Any, file: str, key: str) -> 
 
 
 def _read_scalar(hint: Any, value: Any, file: str, key: str) -> Any:
-    if isinstance(value, int) and value.bit_length() > bounds.WIDEST:
+    if isinstance(value, int) and bounds.is_too_wide(value):
         raise SpecError(f"{_where(file, key)}: must have at most {bounds.WIDEST} bits, got {shortened(value)}")
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         value = float(value)

@@ -20,6 +20,7 @@ from eenas.tasks.load import load_task
         ("[" * 50 + "]" * 50, "nested more than 40 levels deep"),
         ("9" * 5000, "not valid JSON"),
         (str(2**63), "at most 63 bits"),
+        (str(-(2**63) - 1), "at most 63 bits"),
         ("1e400", "must be finite"),
         ("NaN", "must be finite"),
         ('"\\ud800"', "lone surrogates"),
@@ -38,6 +39,8 @@ def test_json_beyond_its_bounds(text: str | bytes, said: str) -> None:
 def test_json_within_its_bounds() -> None:
     assert bounds.parse_json('{"a": [1, 2.5, true, null, "猫"]}') == {"a": [1, 2.5, True, None, "猫"]}
     assert bounds.parse_json("[Infinity]", finite=False) == [float("inf")]
+    extremes = [-(2**63), 2**63 - 1]
+    assert bounds.parse_json(str(extremes)) == extremes
 
 
 @pytest.mark.parametrize(
