@@ -6,17 +6,20 @@
     python tests/benchmarks/serving.py soak resnet/ --out serving.csv --minutes 10
     python tests/benchmarks/serving.py summary --out serving.csv
 
-`throughput` sends batches of 32 over several connections and calls the runtime in this process, in turns. The bound is
-0.9 of the runtime. `early` sends single samples over 16 connections to three servers in turns: "early" as it is,
-"deepest" ends what was started first, "whole" answers whole batches. Half of the median latency of "whole" is the bound
-for samples that leave at the first exit. `soak` sends correct, malformed, oversized, slow and aborted requests at the
-same time; it ends with 1 if an answer was wrong or a refusal was not in the form of the protocol. Each piece appends
-rows and can be run again for more rounds.
+`throughput` sends batches of 32 over several connections and calls the runtime in this process, in turns: with all
+cores in each operator, as the runtime does by itself, and in one thread for each core, which is the most that this
+machine can do. The bound is 0.9 of the runtime. `early` sends single samples over `--connections` to three servers in
+turns: "early" as it is, "deepest" ends what was started first, "whole" takes samples out of batches as they leave, too,
+but answers all requests of a batch at its end. With `--rate`, requests arrive at random times, so many a second. Half
+of the median latency of "whole" is the bound for samples that leave at the first exit. `soak` sends correct, malformed,
+oversized, slow and aborted requests at the same time; it ends with 1 if an answer was wrong or a refusal was not in the
+form of the protocol. Each piece appends rows and can be run again for more rounds.
 """
 
 import argparse
 import csv
 import json
+import os
 import random
 import socket
 import statistics
@@ -27,12 +30,13 @@ from pathlib import Path
 
 import numpy as np
 from serving_child import CUTS, Array, Client, child, in_threads, make_model, samples_of
+from serving_load import SingleSamples
 
 from eenas.errors import EenasError
 from eenas.programs.remote.open_inference import InferenceRequest, encode_inference_request
 from eenas.programs.runtime import ExportedModel, load
 
-BATCH, CONNECTIONS = 32, 16
+BATCH = 32
 COLUMNS = ("piece", "name", "value")
 
 
@@ -51,14 +55,28 @@ def throughput(given: argparse.Namespace) -> None:
     """Samples per second over HTTP and in this process, in turns."""
     model = load(given.model, threads=given.threads)
     x = samples_of(model.manifest.preprocessing.shape)
-    with child(given.model, "early", threads=given.threads) as (port, _):
+    alone = load(given.model, threads=1)
+    with child(given.model, "early", threads=given.threads, **_workers(given)) as (port, _):
         for number in range(given.rounds + 1):
             inside = _in_process(model, x, given.seconds)
-            over = _over_http(port, x, given.seconds, given.connections)
+            over = _over_http(port, x, given.seconds, given.connections or 3)
+            most = _in_threads(alone, x, given.seconds)
             if number:  # the first is to warm up
                 note(given.out, "throughput", "runtime samples/s", inside)
                 note(given.out, "throughput", "http samples/s", over)
+                note(given.out, "throughput", "runtime in threads samples/s", most)
                 note(given.out, "throughput", "ratio", over / inside)
+                note(given.out, "throughput", "ratio to runtime in threads", over / most)
+
+
+def _workers(given: argparse.Namespace) -> dict[str, float]:
+    return {} if given.workers is None else {"workers": given.workers}
+
+
+def _in_threads(model: ExportedModel, x: Array, seconds: float) -> float:
+    found: list[float] = []
+    in_threads(os.cpu_count() or 1, lambda number: found.append(_in_process(model, x, seconds)))
+    return sum(found)
 
 
 def _in_process(model: ExportedModel, x: Array, seconds: float) -> float:
@@ -87,37 +105,23 @@ def _over_http(port: int, x: Array, seconds: float, connections: int) -> float:
 def early(given: argparse.Namespace) -> None:
     """The median latency of single samples by exit, under load, in three modes."""
     x = samples_of(load(given.model, threads=1).manifest.preprocessing.shape)
+    connections = given.connections or 16
+    piece = f"early {connections}" + ("" if given.rate is None else f" at {given.rate:g}/s")
     for _ in range(given.rounds):
         medians = {}
         for mode in ("early", "deepest", "whole"):
-            with child(given.model, mode, threads=given.threads) as (port, _):
-                _latencies(port, x, 1.0)
-                found, rate = _latencies(port, x, given.seconds)
-            note(given.out, "early", f"{mode} samples/s", rate)
-            for k, each in sorted(found.items()):
-                medians[mode, k] = statistics.median(each)
-                note(given.out, "early", f"{mode} exit {k} median ms", medians[mode, k] * 1000)
-        note(given.out, "early", "first exit, times sooner", medians["whole", 0] / medians["early", 0])
-
-
-def _latencies(port: int, x: Array, seconds: float) -> tuple[dict[int, list[float]], float]:
-    """The latencies in seconds of samples by the exit where they left, and the samples per second."""
-    found: list[list[tuple[int, float]]] = [[] for _ in range(CONNECTIONS)]
-    began = time.perf_counter()
-
-    def work(number: int) -> None:
-        client, generator = Client(port), random.Random(number)
-        while (sent := time.perf_counter()) - began < seconds:
-            row = generator.randrange(len(x))
-            answer = client.infer(x[row : row + 1])
-            found[number].append((int(answer.outputs["exits"][0]), time.perf_counter() - sent))
-        client.close()
-
-    in_threads(CONNECTIONS, work)
-    by_exit: dict[int, list[float]] = {}
-    for exit_, latency in (each for one in found for each in one):
-        by_exit.setdefault(exit_, []).append(latency)
-    return by_exit, sum(map(len, found)) / (time.perf_counter() - began)
+            with child(given.model, mode, threads=given.threads, batch=given.batch, **_workers(given)) as (port, _):
+                client = SingleSamples(port, x, connections, given.rate)
+                client.run(1.0)
+                began = time.perf_counter()
+                found = client.run(given.seconds)
+                rate = len(found) / (time.perf_counter() - began)
+                client.close()
+            note(given.out, piece, f"{mode} samples/s", rate)
+            for k in sorted({exit_ for exit_, _ in found}):
+                medians[mode, k] = statistics.median(latency for exit_, latency in found if exit_ == k)
+                note(given.out, piece, f"{mode} exit {k} median ms", medians[mode, k] * 1000)
+        note(given.out, piece, "first exit, times sooner", medians["whole", 0] / medians["early", 0])
 
 
 class Soak:
@@ -251,7 +255,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=5.0, help="of one measurement")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
-    parser.add_argument("--connections", type=int, default=3, help="at batch traffic")
+    parser.add_argument("--connections", type=int, help="3 (throughput) or 16 (early)")
+    parser.add_argument("--rate", type=float, help="requests per second (early)")
+    parser.add_argument("--batch", type=int, default=64, help="most samples in one run of a segment (early)")
+    parser.add_argument("--workers", type=int, help="of the server")
     parser.add_argument("--threads", type=int, help="within an operator, in the server and in this process")
     given = parser.parse_args()
     if given.piece == "make":

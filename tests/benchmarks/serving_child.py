@@ -117,7 +117,7 @@ def run_child(given: argparse.Namespace) -> None:
             batch=limits.batch,
             queue=limits.queue,
             workers=workers,
-            order="deepest" if given.mode == "whole" else given.mode,
+            order="deepest",
         )
 
     def tell(event: Event) -> None:
@@ -216,7 +216,7 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("model", type=Path)
-    parser.add_argument("--mode", choices=("early", "deepest", "fullest", "shallowest", "whole"), default="early")
+    parser.add_argument("--mode", choices=("early", "deepest", "whole"), default="early")
     parser.add_argument("--threads", type=int)
     parser.add_argument("--workers", type=int)
     parser.add_argument("--batch", type=int, default=64)

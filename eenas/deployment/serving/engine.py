@@ -49,7 +49,7 @@ class Engine:
         batch: int,
         queue: int,
         workers: int = 1,
-        order: str = "fullest",
+        order: str = "shallowest",
     ) -> None:
         self._segments, self._observer = segments, observer
         self._batch, self._queue = batch, queue

@@ -7,14 +7,15 @@ PATIENCE = 3
 
 
 class Turns:
-    """Chooses a segment at each turn. `order` is "fullest" or "deepest".
+    """Chooses a segment at each turn. `order` is "shallowest" or "deepest".
 
-    "fullest" runs the segment before which most samples wait, counted up to a whole batch, and the deeper one of
-    equals: samples of later requests catch up, and deep segments run on larger batches. No segment is passed over more
-    than PATIENCE times in a row. "deepest" ends what was started before it starts anything new.
+    "shallowest" runs the first segment that has samples, so that new requests reach their first exits soon, while
+    samples before deeper ones gather to larger batches. A segment before which a whole batch waits runs before it, the
+    deepest of several, so that none piles up. No segment is passed over more than PATIENCE times in a row. "deepest"
+    ends what was started before it starts anything new.
     """
 
-    def __init__(self, segments: int, batch: int, order: str = "fullest") -> None:
+    def __init__(self, segments: int, batch: int, order: str = "shallowest") -> None:
         self._batch, self._order = batch, order
         self._passed_over = [0] * segments
 
@@ -24,10 +25,9 @@ class Turns:
         if self._order == "deepest":
             return some[-1]
         late = [k for k in some if self._passed_over[k] >= PATIENCE]
-        if self._order == "shallowest":
-            chosen = max(late) if late else some[0]
-        else:
-            chosen = max(late or some, key=lambda k: (min(waiting[k], self._batch), k))
+        full = [k for k in some if waiting[k] >= self._batch]
+        first = late or full
+        chosen = first[-1] if first else some[0]
         for k in some:
             self._passed_over[k] += 1
         self._passed_over[chosen] = 0

@@ -1,5 +1,6 @@
 """The engine on stub segments: joined batches, early answers, continuous batching, limits and faults."""
 
+import os
 import threading
 import time
 
@@ -10,9 +11,10 @@ from eenas.deployment.serving import engine as engine_module
 from eenas.deployment.serving.block import blocks_of, joined
 from eenas.deployment.serving.engine import Engine
 from eenas.deployment.serving.job import Entry, Job
+from eenas.deployment.serving.opening import Opening
 from eenas.deployment.serving.refusal import Refusal
 from eenas.deployment.serving.turns import PATIENCE, Turns
-from eenas.errors import ExportError
+from eenas.errors import ExportError, InputError
 from eenas.policies.kinds.patience import PatiencePolicy
 from eenas.policies.kinds.threshold import ThresholdPolicy
 
@@ -133,7 +135,7 @@ def test_new_requests_start_while_deeper_ones_are_in_work(engines):
 
 
 @pytest.mark.parametrize("policy", [POLICY, PatiencePolicy(exits=3, patience=1)], ids=["threshold", "patience"])
-@pytest.mark.parametrize("order", ["fullest", "deepest", "shallowest"])
+@pytest.mark.parametrize("order", ["shallowest", "deepest"])
 @pytest.mark.parametrize("workers", [1, 3])
 def test_joined_requests_have_the_answers_of_requests_alone(engines, policy, order, workers):
     random = np.random.default_rng(0)
@@ -293,12 +295,31 @@ def test_blocks_split_between_and_within_requests():
             assert all(len(run.state) == run.samples for run in part.runs)
 
 
-def test_turns_take_the_fullest_segment_and_pass_none_over_for_long():
+def test_turns_take_the_first_segment_unless_a_batch_is_whole_and_pass_none_over_for_long():
     turns = Turns(3, 8)
     assert turns.next([3, 0, 0]) == 0
-    assert turns.next([3, 0, 3]) == 2
+    assert turns.next([3, 0, 3]) == 0
     assert turns.next([20, 9, 1]) == 1
+    assert turns.next([20, 9, 8]) == 2
     assert Turns(3, 8, "deepest").next([20, 0, 1]) == 2
     turns = Turns(3, 8)
     chosen = [turns.next([8, 0, 1]) for _ in range(2 * PATIENCE + 2)]
     assert chosen == ([0] * PATIENCE + [2]) * 2
+
+
+def test_workers_and_threads_follow_from_the_cores(monkeypatch):
+    for cores, given, wanted in (
+        (1, {}, (1, 1)),
+        (2, {}, (2, 1)),
+        (16, {}, (4, 4)),
+        (16, {"threads": 8}, (2, 8)),
+        (2, {"threads": 4}, (1, 4)),
+        (8, {"workers": 1}, (1, 8)),
+        (2, {"workers": 3}, (3, 1)),
+        (8, {"provider": "cuda"}, (1, None)),
+    ):
+        monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+        assert Opening(**given).parallel("onnx") == wanted
+    assert Opening().parallel("pt2") == (1, None)
+    with pytest.raises(InputError, match="workers must be from 1 to"):
+        Opening(workers=100_000)
