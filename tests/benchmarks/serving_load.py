@@ -48,8 +48,9 @@ class SingleSamples:
             idle = self._rate is not None and self._free and now < end
             wait = max(min(next_one, end) - time.perf_counter(), 0.0) if idle else 1.0
             for key, _ in self._selector.select(wait):
-                connection = key.fileobj
-                assert isinstance(connection, socket.socket)
+                readable = key.fileobj
+                assert isinstance(readable, socket.socket)
+                connection = readable
                 received[connection] += connection.recv(65536)
                 exit_ = _exit_in(received[connection])
                 if exit_ is not None:
