@@ -2,11 +2,12 @@
 
     python tests/benchmarks/link_emulator.py [--csv docs/link_emulator.csv]   # measures the emulator itself
 
-Where the kernel has the queueing discipline netem, a pair of virtual Ethernet devices uses it. Elsewhere this process
-forwards the IP packets of two TUN devices, one by one: each takes its time on the wire at the bandwidth, waits behind
-those before it, then for the delay and the jitter, and is lost with the given probability. Packets stay in order. A
-packet that finds more than `queue` packets' worth of bytes ahead of it is dropped. As with netem on Ethernet, the wire
-carries 14 bytes beside each IP packet.
+Where the kernel has the queueing discipline netem, a pair of virtual Ethernet devices uses it. That way has never been
+run: the machine of the published figures has no netem, and a test checks its commands as text only. Elsewhere this
+process forwards the IP packets of two TUN devices, one by one: each takes its time on the wire at the bandwidth, waits
+behind those before it, then for the delay and the jitter, and is lost with the given probability. Packets stay in
+order. A packet that finds more than `queue` packets' worth of bytes ahead of it is dropped. As with netem on Ethernet,
+the wire carries 14 bytes beside each IP packet.
 """
 
 import argparse
@@ -82,14 +83,7 @@ class Namespaces:
         """Emulate a link while the block runs."""
         if self.netem:
             for name in ADDRESSES:
-                jitter = (f"{settings.jitter_ms / 4}ms", f"{settings.jitter_ms / 4}ms") if settings.jitter_ms else ()
-                delay = settings.round_trip_ms / 2 + settings.jitter_ms / 4
-                first = jitter[1:] if jitter else ()
-                loss = ("loss", f"{100 * settings.loss}%") if settings.loss else ()
-                call(
-                    *("tc", "-n", name, "qdisc", "replace", "dev", "eenas0", "root", "netem", "delay", f"{delay}ms"),
-                    *(*first, *loss, "rate", f"{settings.mbit}mbit", "limit", str(settings.queue)),
-                )
+                call(*netem_command(name, settings))
             yield
             return
         worker = FORK.Process(target=forward, args=(self.files, settings, seed), daemon=True)
@@ -107,6 +101,17 @@ class Namespaces:
             os.close(file)
         for name in ADDRESSES:
             subprocess.run(["ip", "netns", "delete", name], check=False, capture_output=True)
+
+
+def netem_command(name: str, settings: EmulatedLink) -> tuple[str, ...]:
+    """The command by which netem emulates one direction of a link: what leaves the namespace `name`."""
+    delay, jitter = settings.round_trip_ms / 2 + settings.jitter_ms / 4, settings.jitter_ms / 4
+    return (
+        *("tc", "-n", name, "qdisc", "replace", "dev", "eenas0", "root", "netem", "delay", f"{delay:g}ms"),
+        *((f"{jitter:g}ms",) if jitter else ()),
+        *(("loss", f"{100 * settings.loss:g}%") if settings.loss else ()),
+        *("rate", f"{settings.mbit:g}mbit", "limit", str(settings.queue)),
+    )
 
 
 def call(*words: str) -> None:
@@ -326,7 +331,7 @@ def main() -> None:
         PARTS[given.part](given.word)
         return
     namespaces = Namespaces()
-    print("netem" if namespaces.netem else "TUN devices and this process", flush=True)
+    print("netem (not tried before)" if namespaces.netem else "TUN devices and this process", flush=True)
     rows = []
     try:
         for settings in LINKS:

@@ -53,6 +53,8 @@ def test_a_table_with_times(call, table, tmp_path):
     ):
         assert word in text
     assert figure.is_file()
+    assert "kB sent: of a sample" in text
+    assert "J and kB" not in text, "no energy is given"
 
 
 def test_json_holds_every_number_and_seeds_repeat(call, table):

@@ -3,7 +3,17 @@
 import pytest
 
 from eenas.percent import percent
-from eenas.reporting.facts.wording import cost_text, cost_word, duration, milliseconds, place, plural, quantity, times
+from eenas.reporting.facts.wording import (
+    cost_text,
+    cost_word,
+    duration,
+    enumerated,
+    milliseconds,
+    place,
+    plural,
+    quantity,
+    times,
+)
 
 
 @pytest.mark.parametrize(
@@ -72,3 +82,12 @@ def test_a_cut_point_that_is_a_number_is_told_from_the_number_of_its_exit():
 
 def test_hours_are_minutes_below_one():
     assert [duration(hours) for hours in (2.54, 1, 0.5, 0.0578)] == ["2.5 h", "1.0 h", "30 min", "3.5 min"]
+
+
+def test_enumerations():
+    assert [enumerated(words) for words in ((), ("a",), ("a", "b"), ("a", "b", "c"))] == [
+        "",
+        "a",
+        "a and b",
+        "a, b and c",
+    ]

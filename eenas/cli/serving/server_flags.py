@@ -61,7 +61,10 @@ def server_flags(
             lines = read_file(token_file, 10_000).decode().splitlines()
         except (OSError, UnicodeDecodeError) as error:
             reason = getattr(error, "strerror", None) or "not text"
-            raise EenasError(f"--token-file {token_file}: cannot be read ({reason}); give a text file") from None
+            raise EenasError(
+                f"--token-file {token_file}: cannot be read ({reason}); give a text file with the token in "
+                f"its first line, or set {TOKEN_VARIABLE}"
+            ) from None
         found["token"] = lines[0].strip() if lines else ""
     elif remote is not None and (token := os.environ.get(TOKEN_VARIABLE)):
         found["token"] = token

@@ -1,5 +1,6 @@
 """The server of a simulation: one queue, several workers, and batches that form while they wait."""
 
+from collections import deque
 from dataclasses import dataclass
 from heapq import heapify, heapreplace
 
@@ -101,28 +102,37 @@ def serve(
     count, most, wait = len(times), queue.max_batch, queue.wait_ms
     begun, answered, sizes, busy = [NEVER] * count, [NEVER] * count, [0] * count, []
     free = [0.0] * queue.workers
-    head = 0
-    while head < count:
-        last = times[head + most - 1] if head + most <= count else float("inf")
-        start = max(free[0], min(last, times[head] + wait), times[head])
-        batch: list[int] = []
-        while head < count and times[head] <= start and len(batch) < most:
-            if limits[head] > start:
-                batch.append(head)
+    head, waiting, now = 0, deque[int](), 0.0
+    while head < count or waiting:
+        if not waiting:
+            now = max(now, times[head])
+        now = max(now, free[0])
+        while head < count and times[head] <= now:
+            waiting.append(head)
             head += 1
+        batch: list[int] = []  # those that wait at this moment, as many as one batch takes
+        while waiting and len(batch) < most:
+            if limits[first := waiting.popleft()] > now:
+                batch.append(first)
         if not batch:
             continue
-        remaining, now = sorted([wanted[each] for each in batch], reverse=True), start
+        if len(batch) < most and now < times[batch[0]] + wait:  # whoever gives up meanwhile can only make it later
+            filling = head + most - len(batch) - 1
+            now = min(times[filling] if filling < count else float("inf"), times[batch[0]] + wait)
+            waiting.extendleft(reversed(batch))
+            continue
+        start = now
+        remaining, end = sorted([wanted[each] for each in batch], reverse=True), start
         ends = []
         for part in range(remaining[0] + 1):
             while remaining[-1] < part:
                 remaining.pop()
-            now += parts[part] * factors[len(remaining)]
-            ends.append(now)
+            end += parts[part] * factors[len(remaining)]
+            ends.append(end)
         for each in batch:
             begun[each], answered[each], sizes[each] = start, ends[wanted[each]], len(batch)
-        heapreplace(free, now)
-        busy.append((start, now))
+        heapreplace(free, end)
+        busy.append((start, end))
     return _served(begun, answered, sizes, busy)
 
 

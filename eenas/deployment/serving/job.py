@@ -32,7 +32,7 @@ class Job:
     """The samples of one request, which `policy` decides, until the monotonic time `deadline`.
 
     `finished` is called, in the thread of the engine, when all samples are answered, or with the error that ended the
-    work. `classes` is the number of classes C.
+    work. A controller learns from the job if `is_new` says so then. `classes` is the number of classes C.
     """
 
     def __init__(self, entry: Entry, policy: Policy, *, classes: int, deadline: float) -> None:
@@ -46,6 +46,7 @@ class Job:
         self.ended = False
         self.error: Exception | None = None
         self.finished: Callable[[Job], None] = _nobody
+        self.is_new: Callable[[], bool] = _always
 
     def __len__(self) -> int:
         """The number of samples."""
@@ -56,7 +57,7 @@ class Job:
         self.classes[rows], self.exits[rows], self.logits[rows] = classes, k, logits
         self.left += len(rows)
         if self.left == len(self):
-            if isinstance(self.policy, ObservedPolicy):
+            if isinstance(self.policy, ObservedPolicy) and self.is_new():
                 self.policy.finish()
             self.end()
 
@@ -65,6 +66,11 @@ class Job:
         if not self.ended:
             self.ended, self.error = True, error
             self.finished(self)
+
+
+def _always() -> bool:
+    """Let a controller learn."""
+    return True
 
 
 def _nobody(job: Job) -> None:

@@ -10,7 +10,7 @@ from eenas.deployment.serving.features_input import features_input
 from eenas.deployment.serving.limits import ServingLimits
 from eenas.deployment.serving.metrics import ModelMetrics, ServingMetrics
 from eenas.deployment.serving.samples_input import SamplesInput, WholeModel
-from eenas.deployment.serving.served_model import ServedModel
+from eenas.deployment.serving.served_model import ServedModel, manifest_stamp
 from eenas.errors import InputError
 from eenas.escaping import shortened
 from eenas.programs.manifest import read_manifest, read_table
@@ -83,11 +83,12 @@ def open_models(
     """Open the models in `folders` by name. Raises ExportError as `load` does, also for an unknown cut."""
     served: dict[str, ServedModel] = {}
     for name, folder in folders.items():
+        stamp = manifest_stamp(folder)  # before it is read: what changes from now on is seen
         model, taken, workers = _opened(folder, opening)
         if opening.controller is not None:
             model.adapt(opening.controller, trust_code=opening.trust_code)
         own = _metrics(name, model, metrics, served)
-        served[name] = ServedModel(name, model, taken, limits, own, workers=workers)
+        served[name] = ServedModel(name, model, taken, limits, own, workers=workers, stamp=stamp)
     return served
 
 

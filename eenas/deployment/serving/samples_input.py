@@ -81,11 +81,11 @@ class WholeModel(SamplesInput):
 
 
 def check_names(tensors: Mapping[str, Any], needed: Sequence[str], optional: Sequence[str] = ()) -> None:
-    """Raise InputError unless the tensors have the names that are needed, and no others."""
-    known = ", ".join((*needed, *optional))
+    """Raise InputError, which lists what metadata list, unless the tensors have the names needed or optional."""
+    known = f"inputs are {', '.join(needed)}"
     for name in tensors:
         if name not in needed and name not in optional:
-            raise InputError(f"there is no input {shortened(name)}; inputs are {known}")
+            raise InputError(f"there is no input {shortened(name)}; {known}")
     for name in needed:
         if name not in tensors:
-            raise InputError(f"the input {name!r} is missing; inputs are {known}")
+            raise InputError(f"the input {name!r} is missing; {known}")

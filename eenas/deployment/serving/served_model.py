@@ -1,7 +1,9 @@
 """An exported model as the server sees it: requests become jobs, and jobs become responses."""
 
+import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,6 +11,7 @@ from numpy.typing import NDArray
 
 from eenas.deployment.serving.engine import Engine
 from eenas.deployment.serving.job import Job
+from eenas.deployment.serving.learned_requests import LearnedRequests
 from eenas.deployment.serving.limits import ServingLimits
 from eenas.deployment.serving.metrics import ModelMetrics
 from eenas.deployment.serving.refusal import Refusal
@@ -20,7 +23,7 @@ from eenas.policies.experts.expert_policy import ExpertPolicy
 from eenas.policies.kinds.context_policy import ContextPolicy, policy_in
 from eenas.policies.policy import Policy
 from eenas.programs.experts.routing import RoutedPrediction
-from eenas.programs.manifest import Manifest, read_manifest
+from eenas.programs.manifest import MANIFEST, Manifest, read_manifest
 from eenas.programs.prediction import Prediction
 from eenas.programs.remote.cloud_part import CONTEXT_PARAMETER, MODEL_IDENTITY, SPLIT_PARAMETER
 from eenas.programs.remote.open_inference import InferenceRequest, InferenceResponse
@@ -33,11 +36,15 @@ TIMEOUT_PARAMETER = "timeout"
 """The parameter of a request with the microseconds after which its answer is not needed any more."""
 
 
+ManifestStamp = tuple[int, int, int]
+"""The time, the size and the file of a manifest, which change when it is written."""
+
+
 class ServedModel:
     """A `model` under a `name`, with the engine that runs it in so many `workers`.
 
     Answers are those of `model.predict`, sample by sample. `reload` takes the policy on disk. Every request keeps the
-    policy with which it started.
+    policy with which it started. `stamp` is that of the manifest before it was read.
     """
 
     def __init__(
@@ -49,8 +56,11 @@ class ServedModel:
         metrics: ModelMetrics,
         *,
         workers: int = 1,
+        stamp: ManifestStamp | None = None,
     ) -> None:
         self.name, self.model, self._input, self._limits, self.metrics = name, model, taken, limits, metrics
+        self.stamp = stamp
+        self._learned = LearnedRequests()
         if model.policy is None:
             raise PolicyError(f"{name}: was exported without a policy; train it, or fit thresholds and export it again")
         self._identity = model.manifest.identity
@@ -99,9 +109,12 @@ class ServedModel:
                 raise Refusal("too_large", text)
         try:
             policy = self._policy(request.parameters.get(CONTEXT_PARAMETER))
-            return self._input.job(self.model, policy, request.inputs, deadline=now + self._seconds(request))
+            job = self._input.job(self.model, policy, request.inputs, deadline=now + self._seconds(request))
         except EenasError as error:
             raise error if isinstance(error, Refusal) else Refusal("malformed", str(error)) from None
+        if self.model.controller is not None and request.id:
+            job.is_new = self._learned.first(request)
+        return job
 
     def response(self, job: Job, request: InferenceRequest) -> InferenceResponse:
         """Return the response to an answered job. Raises Refusal if numbers overflowed in the network."""
@@ -196,3 +209,12 @@ class ServedModel:
         confidences = found.confidences.astype(np.float32)
         answers: dict[str, NDArray[Any]] = {"classes": job.classes, "exits": job.exits, "logits": job.logits}
         return {**answers, "confidences": confidences, **own}
+
+
+def manifest_stamp(folder: Path | str) -> ManifestStamp | None:
+    """Return the stamp of the manifest in a folder, or None if it is not there."""
+    try:
+        found = os.stat(Path(folder) / MANIFEST)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino

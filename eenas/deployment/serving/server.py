@@ -82,7 +82,11 @@ def read_token(file: Path | None) -> str | None:
             with file.open(encoding="utf-8") as stream:
                 text = stream.read(10_000)
         except (OSError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: cannot be read ({getattr(error, 'strerror', 'not text')})") from None
+            reason = getattr(error, "strerror", None) or "not text"
+            raise InputError(
+                f"--token-file {file}: cannot be read ({reason}); give a text file with the token in one line, or set "
+                f"{TOKEN_VARIABLE}"
+            ) from None
     token = text.strip()
     if len(token) < _SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
         raise InputError(

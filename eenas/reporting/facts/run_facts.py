@@ -10,7 +10,7 @@ from eenas.policies.fit import declined
 from eenas.policies.learned.comparison import comparison_words
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.split_costs import split_words
-from eenas.reporting.facts.wording import cost_word, milliseconds, place, plural, quantity, times
+from eenas.reporting.facts.wording import cost_word, enumerated, milliseconds, place, plural, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits
@@ -32,18 +32,16 @@ def run_summary(report: RunReport) -> tuple[str, ...]:
     whole = next((base.points[0] for base in report.baselines if base.name == "backbone" and base.points), None)
     kept = f" (the backbone: {percent(whole.accuracy)})" if whole is not None else ""
     shares = {name: backbone.share(name, value) for name, value in point.expected.items() if name != MACS}
-    others = "".join(
-        f" and {times(share)} the {cost_word(name)}" for name, share in shares.items() if share is not None
-    )
-    spent = percent(point.expected[MACS] / backbone.macs)
+    others = (f"{times(share)} the {cost_word(name)}" for name, share in shares.items() if share is not None)
+    macs = f"{percent(point.expected[MACS] / backbone.macs)} of {quantity(backbone.macs, 'MACs')}"
     largest = largest_words(report.largest_class)
     counted = f" of {report.test_samples:,} samples{largest}" if largest else ""
     named = "a balanced accuracy of " if report.balanced else ""
     lines = [
         f"Run {report.folder}: {backbone.name} on {report.task}, trained with {plural(report.samples, 'sample')} "
         f"in {report.seconds / 60:.1f} min on {report.device}.",
-        f"On the test split{counted} it reaches {named}{percent(point.accuracy)}{kept} at {spent} of "
-        f"{quantity(backbone.macs, 'MACs')}" + others + " (thresholds from the calibration split).",
+        f"On the test split{counted} it reaches {named}{percent(point.accuracy)}{kept} at "
+        f"{enumerated((macs, *others))} (thresholds from the calibration split).",
     ]
     if report.worse is not None:
         lines.append(f"Training made it worse: {worse_words(report.worse)}.")

@@ -10,6 +10,7 @@ from eenas.reporting.facts.wording import (
     cost_text,
     cost_word,
     each_batch,
+    enumerated,
     milliseconds,
     place,
     plural,
@@ -107,8 +108,8 @@ def _short(item: FrontPoint, backbone: BackboneFacts) -> str:
     better = item.point.accuracy > backbone.accuracy
     accuracy = f"reaches {ours} (the backbone: {whole})" if better else f"keeps {ours} of {whole}"
     shares = ((name, share) for name, share in item.cost_shares.items() if name != MACS)
-    others = "".join(f" and {times(share)} the {cost_word(name)}" for name, share in shares)
-    return f"{accuracy} at {percent(item.macs_share, 0)} of the MACs{others}"
+    others = (f"{times(share)} the {cost_word(name)}" for name, share in shares)
+    return f"{accuracy} at {enumerated((f'{percent(item.macs_share, 0)} of the MACs', *others))}"
 
 
 def _keeps(item: FrontPoint, backbone: BackboneFacts) -> str:

@@ -1,10 +1,17 @@
 """Numbers as text in tables, notes and figures: MACs with a prefix, milliseconds, other costs."""
 
+from collections.abc import Sequence
+
 from eenas.policies.contexts.robustness import DISTORTED, WORST_DISTORTED
 from eenas.policies.costs import LATENCY, MACS
 
 ROBUSTNESS_WORDS = {DISTORTED: "distorted", WORST_DISTORTED: "worst kind"}
 """The heads of columns of accuracies under distortions."""
+
+
+def enumerated(words: Sequence[str]) -> str:
+    """Return words as "a", "a and b", or "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
 
 
 def quantity(value: float | None, unit: str = "") -> str:

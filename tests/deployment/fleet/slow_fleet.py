@@ -72,17 +72,14 @@ class SlowFleet:
             self.at(time + self.work.link_ms[link[0]], SENT, link[0])
 
     def form_batches(self, time):
+        self.waiting = [each for each in self.waiting if time < self.work.given_up[each[1]]]
         while self.free and self.waiting:
             full = len(self.waiting) >= self.queue.max_batch
             if not full and time < self.waiting[0][0] + self.queue.wait_ms:
                 return
             batch = []
             while self.waiting and len(batch) < self.queue.max_batch:
-                _, sample = self.waiting.pop(0)
-                if time < self.work.given_up[sample]:
-                    batch.append(sample)
-            if not batch:
-                continue
+                batch.append(self.waiting.pop(0)[1])
             self.free -= 1
             now = time
             for part in range(max(self.exits[sample] for sample in batch) + 1):

@@ -36,14 +36,14 @@ def decisions(exits, samples=400, seed=0):
     )
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(24))
 @pytest.mark.parametrize("deadline", [None, 40.0])
 def test_stages_are_those_of_a_simulation_event_by_event(seed, deadline):
     random = np.random.default_rng(seed)
     queue = ServerQueue(
         workers=int(random.integers(1, 4)),
         max_batch=int(random.choice([1, 3, 8])),
-        wait_ms=float(random.choice([0.0, 6.0])),
+        wait_ms=float(random.choice([0.0, 6.0, 25.0])),
         batch_factors=((1, 1), (4, 2.5)),
     )
     owners, arrived = Arrivals(rate=30).draw(6, 3.0, random)
@@ -69,6 +69,22 @@ def test_stages_are_those_of_a_simulation_event_by_event(seed, deadline):
     np.testing.assert_allclose(served.answered, slow.answered[sent], atol=1e-6)
     if deadline is not None:
         assert np.isnan(served.begun).any() or np.isnan(fast.sent[work.sends]).any()
+
+
+@pytest.mark.parametrize(
+    ("given_up", "begun"),
+    [
+        ((99.0, 99.0, 99.0, 99.0), (4.0, 4.0, 4.0, 17.0)),  # full with the third
+        ((99.0, 3.0, 99.0, 99.0), (7.0, np.nan, 7.0, 7.0)),  # the second has left when the third comes
+        ((3.0, 99.0, 99.0, 99.0), (np.nan, 7.0, 7.0, 7.0)),
+        ((3.0, 99.0, 99.0, 6.0), (np.nan, 12.0, 12.0, np.nan)),  # the wait of the second counts
+        ((3.0, 3.0, 3.0, 8.0), (np.nan, np.nan, np.nan, np.nan)),
+    ],
+)
+def test_samples_that_are_given_up_fill_no_batch_and_end_no_wait(given_up, begun):
+    queue, arrived = ServerQueue(max_batch=3, wait_ms=10.0), np.array([1.0, 2.0, 4.0, 7.0])
+    served = serve(queue, arrived, np.zeros(4, dtype=np.int64), np.array([2.0]), np.array(given_up))
+    np.testing.assert_allclose(served.begun, begun)
 
 
 @pytest.mark.parametrize(("kind", "wait"), [("M/D/1", 0.5), ("M/M/1", 1.0)])

@@ -225,8 +225,10 @@ def test_tokens_are_read_from_a_file_or_the_environment(tmp_path, monkeypatch):
         with pytest.raises(InputError, match="at least 8 ASCII characters") as caught:
             read_token(file)
         assert not text or text not in str(caught.value)
-    with pytest.raises(InputError, match="cannot be read"):
-        read_token(tmp_path / "none")
+    file.write_bytes(b"\xff\xfe")
+    for unreadable in (tmp_path / "none", tmp_path, file):
+        with pytest.raises(InputError, match=r"--token-file .*: cannot be read .*; give a text file .*, or set EENAS"):
+            read_token(unreadable)
 
 
 def test_both_protocols_over_tls(exported, certificate):
@@ -322,12 +324,54 @@ def test_thresholds_that_change_on_disk_are_taken(exported, x, tmp_path):
         assert error_of(ask(server, "POST", load_path))[0] == 403
 
 
+def test_a_change_while_the_model_is_opened_is_taken(exported, x, tmp_path, monkeypatch):
+    """Between the reading of the manifest and the first look at it."""
+    from eenas.deployment.serving import opening
+
+    folder = tmp_path / "model"
+    shutil.copytree(exported, folder)
+    opened = opening._opened
+
+    def slow_opened(*given):
+        found = opened(*given)
+        table = json.loads((folder / MANIFEST).read_text())
+        table["policy"]["thresholds"] = [0.0, 0.0]
+        (folder / MANIFEST).write_text(json.dumps(table))
+        return found
+
+    monkeypatch.setattr(opening, "_opened", slow_opened)
+    with a_server({"m": folder}) as server:
+        model = server.service.models["m"].model
+        assert model.policy.thresholds != (0.0, 0.0)
+        until(lambda: model.policy.thresholds == (0.0, 0.0))
+
+
 def test_a_controller_learns_from_the_requests_of_each_context(exported, x):
     with a_server({"m": exported}, opening=Opening(threads=1, controller="adaee")) as server:
         for start in range(0, 60, 5):
             assert infer(server, x[start : start + 5], context="fog")[0] == 200
         (learned,) = server.service.models["m"].model.controller.statistics
         assert (learned.context, learned.samples) == ("fog", 60)
+
+
+def test_a_controller_learns_once_from_a_request_that_is_sent_again(exported, x):
+    with a_server({"m": exported}, opening=Opening(threads=1, controller="adaee")) as server:
+
+        def send(batch, number):
+            body = encode_inference_request(InferenceRequest(inputs={"image": batch}, all_binary=True, id=number))
+            return ask(server, "POST", "/v2/models/m/infer", body.data, body.headers)[0]
+
+        for batch, number, samples in (
+            (x[:5], "a", 5),
+            (x[:5], "a", 5),  # the retry of a client that got no answer
+            (x[:5], "b", 10),
+            (x[5:8], "a", 13),  # another request of a client that does not count its requests
+            (x[:5], "", 18),  # without an id, every request is one of its own
+            (x[:5], "", 23),
+        ):
+            assert send(batch, number) == 200
+            learned = server.service.models["m"].model.controller.statistics
+            assert sum(each.samples for each in learned) == samples
 
 
 def test_contexts_have_their_own_thresholds(exported, x):

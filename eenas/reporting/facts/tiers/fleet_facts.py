@@ -13,7 +13,10 @@ QUEUES = {"device": "the device", "link": "the link", "server": "the server"}
 
 @dataclass(frozen=True, kw_only=True)
 class FleetRow:
-    """A number of devices as texts: latencies in ms, shares, joules and kilobytes of a sample, and loads."""
+    """A number of devices as texts: latencies in ms, shares, joules and kilobytes of a sample, and loads.
+
+    `energy` is "" if neither watts nor energy of the link are given.
+    """
 
     devices: str
     median: str
@@ -41,7 +44,7 @@ def fleet_rows(found: FleetRuns) -> list[FleetRow]:
             offloaded=percent(each.offload_rate),
             dropped=percent(each.drop_rate),
             accuracy=percent(each.accuracy),
-            energy=f"{each.energy_j.mean():.3g}" if each.energy_j.any() else "–",
+            energy=f"{each.energy_j.mean():.3g}" if each.energy_j.any() else "",
             kilobytes=f"{each.bytes_sent / len(each) / 1000:.3g}",
             link=percent(each.loads.link),
             server=percent(each.loads.server),
