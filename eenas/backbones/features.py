@@ -19,7 +19,9 @@ class FeatureShape:
     (L, D) for tokens [N, L, D], (C, L) for a series [N, C, L] if `is_series`, or (D,) for a vector [N, D].
     `prefix_tokens` counts the leading tokens that are not patches of the image (class token, registers); `class_token`
     tells whether the first one is a class token. The patches are in row-major order over a `grid` of (rows, columns);
-    None is a square grid, or with `is_set` an unknown order. Raises CutError for other dimensions.
+    None is a square grid, or with `is_set` an unknown order. The last `carried` columns of tokens, or channels of a
+    series, are no features: `CarryingModule` put them there, the mask first (1 where a token is, 0 in the padding).
+    `dims` count them, `channels` does not. Raises CutError for other dimensions.
     """
 
     dims: tuple[int, ...]
@@ -29,6 +31,7 @@ class FeatureShape:
     grid: tuple[int, ...] | None = None
     is_set: bool = False
     is_series: bool = False
+    carried: int = 0
 
     def __post_init__(self) -> None:
         """Check the dimensions."""
@@ -41,6 +44,8 @@ class FeatureShape:
             raise CutError(f"channels_last is for maps of three dimensions only, got {shortened(self.dims)}")
         if self.is_series and len(self.dims) != 2:
             raise CutError(f"features of series must have channels and a length, got {shortened(self.dims)}")
+        if self.carried and not (self.kind in ("tokens", "series") and 0 < self.carried < self._width):
+            raise CutError(f"carried columns belong to tokens and series, got {self.carried} of {shortened(self.dims)}")
         if self.prefix_tokens and not (self.kind == "tokens" and 0 < self.prefix_tokens < self.dims[0]):
             raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims[0]}")
         if not (self.kind == "tokens" and self.prefix_tokens):
@@ -64,7 +69,7 @@ class FeatureShape:
     @property
     def patches(self) -> tuple[int, int] | None:
         """Rows and columns of the patches; None if their order is unknown, or without a grid their number no square."""
-        if self.kind != "tokens" or self.is_set:
+        if self.kind != "tokens" or self.is_set or self.carried:
             return None
         if self.grid is not None:
             return self.grid[0], self.grid[1]
@@ -74,9 +79,8 @@ class FeatureShape:
 
     @property
     def channels(self) -> int:
-        """C of a map and of a series, D of tokens and of a vector."""
-        first = self.kind == "series" or (self.kind == "map" and not self.channels_last)
-        return self.dims[0] if first else self.dims[-1]
+        """C of a map and of a series, D of tokens and of a vector, without carried columns."""
+        return self._width - self.carried
 
     @property
     def places(self) -> tuple[int, ...]:
@@ -104,17 +108,23 @@ class FeatureShape:
 
     @property
     def elements(self) -> int:
-        """Number of values in the features of one sample."""
-        return self.channels * self.tokens
+        """Number of values in the features of one sample, with the carried ones."""
+        return self._width * self.tokens
 
     def example(self, batch: int = 2, device: torch.device | str = "cpu") -> Tensor:
-        """Return a float32 tensor [batch, *dims] of normal noise, for counting MACs and measuring latency."""
-        return torch.randn(batch, *self.dims, device=device)
+        """Return a float32 tensor [batch, *dims] of normal noise, for counting MACs and measuring latency.
+
+        Carried columns are 1: no token is padding.
+        """
+        noise = torch.randn(batch, *self.dims, device=device)
+        if self.carried:
+            noise.narrow(1 if self.is_series else -1, self.channels, self.carried).fill_(1)
+        return noise
 
     def to_table(self) -> dict[str, Any]:
-        """Plain data for `eenas.specs`; what marks series stands in it only for these, as in older files."""
+        """Plain data for `eenas.specs`. `is_series` and `carried` are in it only if set, as in older files."""
         table = {field.name: getattr(self, field.name) for field in fields(self)}
-        left_out = () if self.is_series else ("is_series",)
+        left_out = [name for name in ("is_series", "carried") if not table[name]]
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in table.items()
@@ -124,6 +134,12 @@ class FeatureShape:
     def __str__(self) -> str:
         """Return text such as "256 x 56 x 56", in the tensor's own order."""
         return " x ".join(str(size) for size in self.dims)
+
+    @property
+    def _width(self) -> int:
+        """The length of the axis of channels."""
+        first = self.kind == "series" or (self.kind == "map" and not self.channels_last)
+        return self.dims[0] if first else self.dims[-1]
 
     def _plane(self) -> tuple[int, int]:
         if self.kind != "map":

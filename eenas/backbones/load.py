@@ -23,14 +23,13 @@ from eenas.backbones.models.torchvision_models import build_torchvision
 from eenas.backbones.models.user_models import call_factory, python_module, user_transform
 from eenas.backbones.outputs import with_one_output
 from eenas.backbones.probabilities import with_logits
-from eenas.backbones.transforms.kinds import stated_statistics
 from eenas.backbones.transforms.transform import Transform
 from eenas.backbones.weights.weights import find_weights, load_weights, no_published_weights, read_weights
 from eenas.errors import BackboneError, CutError, SpecError, nearest
 from eenas.progress import Listener, Notice, silent
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_input import image_input, size_of
-from eenas.tasks.inputs import InputSpec
+from eenas.tasks.inputs import OF_ARRAYS, InputSpec
 from eenas.user_code import load_object
 
 
@@ -87,7 +86,7 @@ class Backbone:
     memory_format: torch.memory_format = INFERENCE
 
     def example(self, batch: int = 2) -> Tensor:
-        """Return a fixed float32 batch [batch, *transform.shape] of standard normal values on the module's device."""
+        """Return the transform's fixed batch [batch, *transform.shape] on the module's device."""
         return _example(self.module, self.transform, batch)
 
     @property
@@ -149,7 +148,8 @@ def load_backbone(
     file = find_weights(spec.weights, relative_to) if spec.weights not in ("none", "pretrained") else None
     state = read_weights(file, notify) if file is not None else None
     check_kind(spec.name, kind, inputs)
-    channels, size = inputs.size("channel") or 3, size_of(inputs)
+    channels = inputs.size("channel") or 3 if inputs.kind in OF_ARRAYS else 3
+    size = size_of(inputs)
     wanted = spec.channels if spec.channels is not None else None if channels in (1, 3) else channels
     if kind == "own":
         module, transform = build_own(bare, num_classes, inputs)
@@ -162,10 +162,10 @@ def load_backbone(
         module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
         given = image_input(size, spec.channels or channels) if inputs.kind == "images" else inputs
         transform = user_transform(module, given, spec.name, input_size=input_size, is_assumed=is_assumed)
-    taken = transform.inputs.size("channel")
-    if spec.channels not in (None, taken):
+    taken = None if spec.channels is None else transform.inputs.size("channel")
+    if spec.channels != taken:
         raise BackboneError(f"{spec.name}: takes {taken} channels, got backbone.channels = {spec.channels}")
-    transform = stated_statistics(transform, _numbers(spec.mean), _numbers(spec.std))
+    transform = transform.stated(_numbers(spec.mean), _numbers(spec.std))
     initialise(module, _example(module, transform, 2))
     if kind == "code":
         module = with_one_output(module, _example(module, transform, 2), num_classes, spec.name, notify)
@@ -251,10 +251,9 @@ def _numbers(given: float | tuple[float, ...] | None) -> tuple[float, ...] | Non
 
 
 def _example(module: nn.Module, transform: Transform, batch: int) -> Tensor:
-    """Return standard normal values from a generator of their own: the global random state does not change."""
-    generator = torch.Generator().manual_seed(0)
+    """Return the transform's example on the module's device."""
     try:
-        values = torch.randn(batch, *transform.shape, generator=generator)
+        values = transform.example(batch)
     except RuntimeError:  # out of memory; the inputs say more than the allocator's message
         raise BackboneError(
             f"{transform.inputs} do not fit into memory; set a smaller task.input_size, or give shorter series"

@@ -12,7 +12,7 @@ from eenas.specs import check_options
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_arrays import check_images, dark, digest_of_images
 from eenas.tasks.images.pixels import ArrayPixels
-from eenas.tasks.inputs import KINDS, Kind
+from eenas.tasks.inputs import OF_ARRAYS, Kind
 from eenas.tasks.samples import Samples
 from eenas.tasks.series.series_arrays import as_array, check_channels, check_series
 from eenas.tasks.series.series_values import SeriesValues
@@ -131,8 +131,8 @@ def kind_of(array: NDArray[Any], name: str, given: Kind | None = None) -> tuple[
     Raises TaskError for an unknown `given`.
     """
     if given is not None:
-        if given not in KINDS:
-            raise TaskError(f"task.input is one of {', '.join(KINDS)}, got {given!r}")
+        if given not in OF_ARRAYS:
+            raise TaskError(f"task.input is one of {', '.join(OF_ARRAYS)}, got {given!r}")
         return given, None
     shape = list(array.shape)
     if array.dtype.kind != "f" or array.size == 0 or array.ndim not in (2, 3):

@@ -2,15 +2,19 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 from eenas.bounds import located
 from eenas.errors import SpecError, nearest
 from eenas.escaping import shortened
+from eenas.plugins import is_reference
 from eenas.specs import read_fields
 
-Kind = Literal["images", "series"]
-KINDS: tuple[Kind, ...] = get_args(Kind)
+Kind = str
+"""A kind of input: one of KINDS, or the reference of a plug-in (`./file.py:name`)."""
+KINDS: tuple[Kind, ...] = ("images", "series", "text", "graphs")
+OF_ARRAYS: tuple[Kind, ...] = ("images", "series")
+"""The kinds that plain arrays can hold."""
 DTYPES = ("uint8", "int64", "float32")
 _MAX_LENGTH = 1 << 28  # of an axis
 _MAX_ENTRIES = 8  # tensors of a sample, axes of a tensor, and options
@@ -75,7 +79,7 @@ class InputSpec:
 
     def __post_init__(self) -> None:
         """Raise SpecError for an unknown kind, or for samples without a tensor."""
-        if self.kind not in KINDS:
+        if self.kind not in KINDS and not is_reference(self.kind):
             raise SpecError(f"an input is one of {', '.join(KINDS)}, got {shortened(self.kind)}")
         if not self.tensors:
             raise SpecError("an input has at least one tensor, got none")

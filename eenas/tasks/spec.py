@@ -7,7 +7,7 @@ from eenas.errors import TaskError
 from eenas.escaping import shortened
 from eenas.tasks.distortions.spec import DistortionsSpec
 from eenas.tasks.images.frame import FITS, Fit, canonical_size
-from eenas.tasks.inputs import KINDS, Kind
+from eenas.tasks.inputs import OF_ARRAYS, Kind
 
 SourceName = Literal["train", "validation", "test"]
 HeldOut = Literal["auto", "train", "test"]
@@ -139,8 +139,8 @@ class TaskSpec:
                 raise TaskError(f"the task's input_size: {error}") from None
         if self.fit is not None and self.fit not in FITS:
             raise TaskError(f"the task's fit is one of {', '.join(FITS)}, got {shortened(self.fit)}")
-        if self.input is not None and self.input not in KINDS:
-            raise TaskError(f"the task's input is one of {', '.join(KINDS)}, got {shortened(self.input)}")
+        if self.input is not None and self.input not in OF_ARRAYS:
+            raise TaskError(f"the task's input is one of {', '.join(OF_ARRAYS)}, got {shortened(self.input)}")
         if self.white is not None and not 255 <= self.white < 1 << 32:
             raise TaskError(f"the task's white is at least 255, such as 4095 for 12 bits, got {self.white}")
         if self.held_out == "test" and self.splits != SplitsSpec(seed=self.splits.seed):

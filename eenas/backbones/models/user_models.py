@@ -2,14 +2,13 @@
 
 import inspect
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
 from eenas.backbones.channels import channels_of
-from eenas.backbones.transforms.image_transform import InputTransform, default_transform
+from eenas.backbones.transforms.image_transform import default_transform
 from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.transform import Transform
@@ -73,13 +72,19 @@ def user_transform(
     if stated is not None:
         if not isinstance(stated, Transform):
             raise BackboneError(f"{label}: {ATTRIBUTE} must be a Transform or a dict, got {stated!r}")
-        if is_assumed and isinstance(stated, SeriesTransform):
-            if input_size is not None and not isinstance(input_size, int):
-                raise BackboneError(f"{label}: takes series, whose size is their length, got {input_size}")
-            return stated if input_size is None else replace(stated, length=input_size)
-        return _at_size(stated, inputs, label)
+        if not is_assumed or stated.inputs.kind == "images":
+            return _sized(stated, inputs, label)
+        if input_size is None:
+            return stated
+        if stated.inputs.kind != "series":
+            raise BackboneError(f"{label}: takes {stated.inputs}, which has no input size; leave input_size out")
+        if not isinstance(input_size, int):
+            raise BackboneError(f"{label}: takes series, whose size is their length, got {input_size}")
+        return stated.sized(stated.inputs.with_size("time", input_size))
     if inputs.kind == "series":
         return SeriesTransform(inputs.size("channel") or 1, inputs.size("time") or 1)
+    if inputs.kind != "images":
+        raise BackboneError(f"{label}: the task has {inputs}; give the module an attribute {ATTRIBUTE} for them")
     input_size = size_of(inputs)
     if input_size is None:
         raise BackboneError(
@@ -89,21 +94,16 @@ def user_transform(
     return default_transform(input_size, channels_of(module, inputs.size("channel") or 3, sides_of(input_size)))
 
 
-def _at_size(stated: Transform, inputs: InputSpec, label: str) -> Transform:
+def _sized(stated: Transform, inputs: InputSpec, label: str) -> Transform:
     """Return the transform that a module states, at the size of the task's samples."""
     if stated.inputs.kind != inputs.kind:
         raise BackboneError(
             f"{label}: its {ATTRIBUTE} takes {stated.inputs}, and the task has {inputs}; give one of that kind"
         )
-    if isinstance(stated, InputTransform):
-        size = size_of(inputs)
-        return stated if size is None else replace(stated, size=size)
-    assert isinstance(stated, SeriesTransform)
-    if inputs.size("channel") not in (None, stated.channels):
-        raise BackboneError(
-            f"{label}: its {ATTRIBUTE} takes {stated.inputs}, and the task has {inputs}; give as many channels"
-        )
-    return replace(stated, length=inputs.size("time") or stated.length)
+    try:
+        return stated.sized(inputs)
+    except BackboneError as error:
+        raise BackboneError(f"{label}: its {ATTRIBUTE} {error}") from None
 
 
 def _takes(factory: Callable[..., Any], name: str) -> bool:

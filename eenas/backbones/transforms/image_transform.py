@@ -10,7 +10,7 @@ from torch import Tensor
 from eenas.backbones.transforms.transform import Transform
 from eenas.errors import BackboneError, InputError, TaskError
 from eenas.tasks.images.frame import FITS, Fit, Size, canonical_size, sides_of
-from eenas.tasks.images.image_input import image_input
+from eenas.tasks.images.image_input import image_input, size_of
 from eenas.tasks.images.statistics import check_statistics
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.task import Task
@@ -75,6 +75,15 @@ class InputTransform(Transform):
     def is_raw(self, batch: Tensor) -> bool:
         """Whether it is uint8."""
         return batch.dtype == torch.uint8
+
+    def sized(self, inputs: InputSpec) -> "InputTransform":
+        """At the size of the task's images, if they have one."""
+        size = size_of(inputs)
+        return self if size is None else replace(self, size=size)
+
+    def stated(self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> "InputTransform":
+        """With these statistics; one number stands for all channels."""
+        return with_statistics(self, self.channels, mean, std)
 
     def fitted(self, task: Task) -> "InputTransform":
         """With the task's fit and white."""

@@ -1,12 +1,28 @@
-"""Transforms whichever kind they are of: read from a table, and given statistics."""
+"""Transforms whichever kind they are of, read from a table."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from eenas import specs
-from eenas.backbones.transforms.image_transform import InputTransform, with_statistics
-from eenas.backbones.transforms.series_transform import KIND, SeriesTransform, with_series_statistics
+from eenas.backbones.transforms.image_transform import InputTransform
+from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.transform import Transform
+from eenas.errors import BackboneError
+from eenas.plugins import Registry, class_problem
+
+IMAGES = "images"
+
+
+def _accept(name: str, found: Any) -> type[Transform]:
+    if (problem := class_problem(found, Transform)) is not None:
+        raise BackboneError(f"the transform {name!r} {problem}")
+    return found
+
+
+TRANSFORMS: Registry[type[Transform]] = Registry(
+    "transform", {IMAGES: InputTransform, "series": SeriesTransform}, accept=_accept, error=BackboneError
+)
+"""The transforms by the kind in their tables."""
 
 
 def transform_from_table(table: Mapping[str, Any], *, file: str = "", key: str = "") -> Transform:
@@ -14,15 +30,8 @@ def transform_from_table(table: Mapping[str, Any], *, file: str = "", key: str =
 
     Raises SpecError or BackboneError, which begin with `file` and `key`, for anything else.
     """
-    if isinstance(table, Mapping) and table.get("kind") == KIND:
-        values = {name: value for name, value in table.items() if name != "kind"}
-        return specs.read_fields(SeriesTransform, values, file=file, key=key)
-    return specs.read_fields(InputTransform, table, file=file, key=key)
-
-
-def stated_statistics(transform: Transform, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> Transform:
-    """The same with these statistics; one number stands for all channels. Raises BackboneError."""
-    if isinstance(transform, InputTransform):
-        return with_statistics(transform, transform.channels, mean, std)
-    assert isinstance(transform, SeriesTransform)
-    return with_series_statistics(transform, mean, std)
+    kind = table.get("kind", IMAGES) if isinstance(table, Mapping) else IMAGES
+    if kind == IMAGES or not isinstance(kind, str):
+        return specs.read_fields(InputTransform, table, file=file, key=key)
+    values = {name: value for name, value in table.items() if name != "kind"}
+    return specs.read_fields(TRANSFORMS.find(kind), values, file=file, key=key)

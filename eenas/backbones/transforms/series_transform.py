@@ -60,6 +60,16 @@ class SeriesTransform(Transform):
         """Whether it is no float32: of floats nobody can tell whether they were transformed."""
         return batch.dtype != torch.float32 and not batch.is_floating_point()
 
+    def sized(self, inputs: InputSpec) -> "SeriesTransform":
+        """At the length of the task's series."""
+        if inputs.size("channel") not in (None, self.channels):
+            raise BackboneError(f"takes {self.inputs}, and the task has {inputs}; give as many channels")
+        return replace(self, length=inputs.size("time") or self.length)
+
+    def stated(self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> "SeriesTransform":
+        """With these statistics; one number stands for all channels. Both or neither are given."""
+        return with_series_statistics(self, mean, std)
+
     def fitted(self, task: Task) -> "SeriesTransform":
         """With the statistics of the task's train split, where none are stated."""
         samples = task.train.samples
