@@ -1,10 +1,13 @@
 """Carried columns: parts of the input that later layers need and that travel beside the features."""
 
+import copy
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
-from eenas.errors import BackboneError
+from eenas.errors import BackboneError, CutError
 
 
 class CarryingModule(nn.Module):
@@ -64,3 +67,82 @@ def carrier_of(module: nn.Module) -> CarryingModule | None:
     if len(found) > 1:
         raise BackboneError(f"a backbone has at most one CarryingModule, got {len(found)}; carry all columns in one")
     return found[0] if found else None
+
+
+class Packer:
+    """Packs the features of forward passes of `module`; those of a backbone that carries nothing stay as they are.
+
+    A context manager: inside the block, a hook records the carried columns of each pass.
+    """
+
+    def __init__(self, module: nn.Module) -> None:
+        self._carrier = carrier_of(module)
+        self._carried: Tensor | None = None
+        self._hook: torch.utils.hooks.RemovableHandle | None = None
+
+    def __enter__(self) -> Self:
+        if self._carrier is not None:
+            self._hook = self._carrier.carry.register_forward_hook(self._record)
+        return self
+
+    def __exit__(self, *rest: object) -> None:
+        if self._hook is not None:
+            self._hook.remove()
+        self._carried = None
+
+    def __call__(self, features: Tensor) -> Tensor:
+        """Return the tensor [N, ...] that travels from a cut point with these features."""
+        if self._carrier is None or not self._carrier.packs(features):
+            return features
+        if self._carried is None:
+            raise CutError(f"{type(self._carrier).__name__} must call its `carry` in forward, before other layers")
+        return self._carrier.pack(features, self._carried)
+
+    def features(self, travelled: Tensor, like: Tensor) -> Tensor:
+        """Return the features of a tensor that travelled from a cut point with features `like`."""
+        if self._carrier is None or not self._carrier.packs(like):
+            return travelled
+        return self._carrier.unpack(travelled)[0]
+
+    def _record(self, part: nn.Module, inputs: Any, output: Tensor) -> None:
+        self._carried = output.detach()
+
+
+class CarryingSegment(nn.Module):
+    """A segment of a backbone with carried columns: it unpacks its input, and packs its output.
+
+    `inner` maps the input to (features, carried) if it is the first, else features and carried columns to features.
+    `varying` are the axes of its input whose length differs between batches.
+    """
+
+    varying: tuple[int, ...] = ()
+
+    def __init__(self, inner: nn.Module, carrier: CarryingModule, *, first: bool, unpacks: bool, packs: bool) -> None:
+        super().__init__()
+        self.inner, self.packing = inner, _without_weights(carrier)
+        self.first, self.unpacks, self.packs = first, unpacks, packs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map the tensor at one cut point to that at the next."""
+        features: Tensor
+        if self.first and self.packs:
+            features, carried = self.inner(x)
+            return self.packing.pack(features, carried)
+        if not self.unpacks:
+            features = self.inner(x)
+            return features
+        before, carried = self.packing.unpack(x)
+        features = self.inner(before, carried)
+        return self.packing.pack(features, carried) if self.packs else features
+
+
+def varying_axes(segment: nn.Module) -> tuple[int, ...]:
+    """Return the axes of a segment's input, beside the batch, whose length differs between batches."""
+    return segment.varying if isinstance(segment, CarryingSegment) else ()
+
+
+def _without_weights(carrier: CarryingModule) -> CarryingModule:
+    """Return a shallow copy without parameters, buffers, submodules and hooks."""
+    bare = copy.copy(carrier)
+    bare.__dict__ |= vars(nn.Module())
+    return bare

@@ -8,6 +8,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.carried import CarryingSegment, carrier_of
 from eenas.backbones.copies import copy_of
 from eenas.backbones.cut_points import BY_HAND, first_line, on_device_of, with_batch_size
 from eenas.backbones.exported import exported_segments, overwritten_error
@@ -59,6 +60,10 @@ class Chain(nn.Module):
                 segments = exported_segments(shell, samples[:2].clone(), names, label)
             built = cls(names, segments)
             _compare(built, shell, samples, label)
+            if (carrier := carrier_of(shell)) is not None and carrier.varying:
+                shorter = carrier.shorter(samples)
+                _compare(built, shell, shorter, label)
+                _note_varying(built, samples, shorter)
         return built
 
     def forward(self, x: Tensor) -> Tensor:
@@ -146,18 +151,29 @@ def _flatten(module: nn.Module, prefix: str, parts: list[nn.Module], ends: dict[
 def _compare(chain: Chain, module: nn.Module, samples: Tensor, label: str) -> None:
     """Raise CutError if the chain and the module differ on batches of 3 and 1; the export used 2."""
     for count in (3, 1):
+        shape = [count, *samples.shape[1:]]
         try:
             expected = main_output(module(samples[:count].clone()))
             got = _run_checked(chain, samples[:count].clone(), label)
         except CutError:
             raise
         except Exception as error:  # the program may contain a size that fits only the exported batch
-            raise CutError(f"{label} does not run on a batch of {count}: {first_line(error)}; {BY_HAND}") from error
+            raise CutError(f"{label} does not run on a batch of {shape}: {first_line(error)}; {BY_HAND}") from error
         exact = expected.dtype in (torch.float32, torch.float64) and expected.device.type == "cpu"
         scale = float(expected.double().abs().nan_to_num(0, 0, 0).max())
         same = got.shape == expected.shape and got.dtype == expected.dtype
         if not (same and torch.allclose(got, expected, rtol=0, atol=scale * (1e-4 if exact else 0.05), equal_nan=True)):
-            raise CutError(f"{label}: its segments give other logits than the module on a batch of {count}; {BY_HAND}")
+            raise CutError(f"{label}: its segments give other logits than the module on a batch of {shape}; {BY_HAND}")
+
+
+@torch.no_grad()
+def _note_varying(chain: Chain, samples: Tensor, shorter: Tensor) -> None:
+    """Note in each segment which axes of its input differ between these batches of different lengths."""
+    one, other = samples, shorter
+    for segment in chain.segments:
+        assert isinstance(segment, CarryingSegment)
+        segment.varying = tuple(axis for axis in range(1, one.ndim) if one.shape[axis] != other.shape[axis])
+        one, other = segment(one), segment(other)
 
 
 def _run_checked(chain: Chain, features: Tensor, label: str) -> Tensor:

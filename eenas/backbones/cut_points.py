@@ -5,18 +5,20 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.carried import CarryingModule, carrier_of
 from eenas.backbones.copies import copy_of
 from eenas.backbones.dominators import Place, dominators, place_of
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.gradient_tracking import TrackGradients
-from eenas.backbones.layouts import ForwardPass, LayoutHints, read_shapes
+from eenas.backbones.layouts import ForwardPass, LayoutHints, carried_shapes, read_shapes
 from eenas.backbones.models.block_names import block_name, has_weights, is_stage
 from eenas.backbones.outputs import main_output
+from eenas.backbones.traced.recorder import RecordedOutput, Recorder
 from eenas.errors import CutError, EenasError
 from eenas.seeding import seeded
 
@@ -37,23 +39,10 @@ class CutPoint:
 
 
 @dataclass(frozen=True, eq=False)
-class _Output:
-    """The output of a module, with its place in the autograd graph and its version at that time.
-
-    `order` counts the layers with weights that had run by then, the module itself included.
-    """
-
-    tensor: Tensor
-    place: Place
-    version: int
-    order: int
-
-
-@dataclass(frozen=True, eq=False)
 class _Pass:
     """One forward pass: outputs by module name in calling order, dominators in depth order."""
 
-    outputs: Mapping[str, _Output]
+    outputs: Mapping[str, RecordedOutput]
     places: tuple[Place, ...]
     weight_layers: int
     final: Place
@@ -61,10 +50,27 @@ class _Pass:
     logits: Tensor
     hints: LayoutHints
     has_detours: bool
+    carrier: CarryingModule | None = None
+    carried: Tensor | None = None
+
+    def travelling(self, output: RecordedOutput) -> Tensor | None:
+        """Return the tensor that travels with the features `output`, or None if they cannot be packed."""
+        if self.carrier is None or not self.carrier.packs(output.tensor):
+            return output.tensor
+        try:
+            return self.carrier.pack(output.tensor.detach(), self._columns)
+        except (RuntimeError, ValueError, IndexError):  # of a layer inside a block, such as a map of attention
+            return None
+
+    @property
+    def _columns(self) -> Tensor:
+        if self.carried is None:
+            raise CutError(f"{type(self.carrier).__name__} must call its `carry` once in forward; call it first")
+        return self.carried
 
 
 class _Found(NamedTuple):
-    """A cut point; `order` as in `_Output`."""
+    """A cut point; `order` as in `RecordedOutput`."""
 
     name: str
     order: int
@@ -101,15 +107,21 @@ def find_candidates(module: nn.Module, example: Tensor) -> CutCandidates:
     trained = _run(module, example, 3, label, training=True)  # another batch size identifies the batch dimension
     modules = dict(module.named_modules())
     usable = {
-        name for name, output in evaluated.outputs.items() if _follows_batch(output, trained.outputs.get(name), trained)
+        name
+        for name, output in evaluated.outputs.items()
+        if _follows_batch(output, evaluated, trained.outputs.get(name), trained)
     }
-    named: list[tuple[str, _Output]] = []
+    named: list[tuple[str, RecordedOutput]] = []
     for place in evaluated.places:
         names = [name for name, output in evaluated.outputs.items() if output.place == place and name in usable]
         if names and place != evaluated.final and 0 < evaluated.outputs[names[0]].order < evaluated.weight_layers:
             named.append((block_name(names, modules), evaluated.outputs[names[0]]))
     forward_pass = ForwardPass(evaluated.inputs, evaluated.logits, evaluated.hints)
-    shapes = read_shapes([(name, output.tensor) for name, output in named], module, example, forward_pass)
+    if evaluated.carrier is None:
+        shapes = read_shapes([(name, output.tensor) for name, output in named], module, example, forward_pass)
+    else:
+        travelling = [(output.tensor, evaluated.travelling(output)) for _, output in named]
+        shapes = carried_shapes(travelling, evaluated.carrier, forward_pass)
     found = [
         _Found(name, output.order, shape)
         for (name, output), shape in zip(named, shapes, strict=True)
@@ -155,9 +167,12 @@ def _run(module: nn.Module, example: Tensor, batch: int, label: str, *, training
             copied = copy_of(module)
             copied.requires_grad_(False)
             copied.train(training)
-            recorder = _Recorder(copied)
+            recorder = Recorder(copied)
             inputs = with_batch_size(on_device_of(example, module), batch)
             tracked = stack.enter_context(TrackGradients())
+            carrier = carrier_of(copied)
+            if carrier is not None:
+                carrier.carry.register_forward_hook(partial(recorder.carry, tracked))
             if inputs.is_floating_point():
                 output = main_output(copied(recorder.begin(inputs)))
             else:
@@ -176,57 +191,21 @@ def _run(module: nn.Module, example: Tensor, batch: int, label: str, *, training
     final = place_of(output)
     places = tuple(place for place in dominators(final) if place not in recorder.starts)
     leaf = inputs if inputs.is_floating_point() else None
-    outputs, detours = recorder.outputs_called_once(), tracked.has_detours
-    return _Pass(outputs, places, recorder.weight_layers, final, leaf, output, recorder.hints, detours)
+    outputs = recorder.outputs_called_once()
+    # values computed from ids have no gradient, so nothing shows whether they bypass a cut point
+    detours = tracked.has_detours or leaf is None or carrier is not None
+    layers, hints = recorder.weight_layers, recorder.hints
+    return _Pass(outputs, places, layers, final, leaf, output, hints, detours, carrier, recorder.carried)
 
 
-class _Recorder:
-    """Hooks on every module below `root` that record its output."""
-
-    def __init__(self, root: nn.Module) -> None:
-        self.root = root
-        self.weight_layers = 0
-        self.starts: set[Place] = set()
-        self.hints = LayoutHints()
-        self._calls: dict[str, int] = {}
-        self._outputs: dict[str, _Output] = {}
-        for name, part in root.named_modules():
-            if name:
-                part.register_forward_hook(partial(self._keep, name))
-                part.register_forward_hook(self.hints.note)
-
-    def begin(self, inputs: Tensor) -> Tensor:
-        """Make the input the graph's leaf, and return a copy of it that the network may overwrite."""
-        started = inputs.requires_grad_().clone()
-        self.starts.add(place_of(started))
-        return started
-
-    def begin_at_embedding(self) -> None:
-        """For integer inputs, make the first embedding's output the leaf."""
-        first = next((part for part in self.root.modules() if isinstance(part, nn.Embedding)), None)
-        if first is not None:
-            first.register_forward_hook(lambda part, inputs, output: self.begin(output.detach()), prepend=True)
-
-    def outputs_called_once(self) -> dict[str, _Output]:
-        """Return the outputs by module name in calling order, without those of repeated calls or overwritten later."""
-        return {
-            name: output
-            for name, output in self._outputs.items()
-            if self._calls[name] == 1 and output.tensor._version == output.version
-        }
-
-    def _keep(self, name: str, part: nn.Module, inputs: Any, output: Any) -> None:
-        self._calls[name] = self._calls.get(name, 0) + 1
-        self.weight_layers += has_weights(part)
-        if isinstance(output, Tensor) and output.grad_fn is not None and output.is_floating_point():
-            self._outputs[name] = _Output(output, place_of(output), output._version, self.weight_layers)
-
-
-def _follows_batch(output: _Output, again: _Output | None, trained: _Pass) -> bool:
+def _follows_batch(output: RecordedOutput, evaluated: _Pass, again: RecordedOutput | None, trained: _Pass) -> bool:
     """Whether a module's output is a feature tensor in both passes, with the batch of 2 or 3 in its first dimension."""
-    if again is None or again.place not in trained.places or not 2 <= output.tensor.ndim <= 4:
+    if again is None or again.place not in trained.places or output.place not in evaluated.places:
         return False
-    return tuple(again.tensor.shape) == (3, *output.tensor.shape[1:]) and output.tensor.shape[0] == 2
+    one, other = evaluated.travelling(output), trained.travelling(again)
+    if one is None or other is None or not 2 <= one.ndim <= (4 if evaluated.carrier is None else 3):
+        return False
+    return tuple(other.shape) == (3, *one.shape[1:]) and one.shape[0] == 2
 
 
 def _is_pooled(point: _Found, found: list[_Found]) -> bool:

@@ -14,8 +14,10 @@ from torch import Tensor, fx, nn
 from torch.export import Dim, ExportedProgram
 from torch.export.graph_signature import InputKind
 
+from eenas.backbones.carried import CarryingSegment, carrier_of
 from eenas.backbones.cut_points import BY_HAND, first_line
 from eenas.backbones.outputs import main_output
+from eenas.backbones.traced.sizes import Sizes
 from eenas.errors import CutError
 from eenas.user_code import replaced_builtin
 
@@ -26,17 +28,25 @@ def exported_segments(module: nn.Module, example: Tensor, names: Sequence[str], 
     """Export `module`, in eval mode, on `example` [2, ...] and split the graph after the modules `names`.
 
     Returns `len(names) + 1` modules that share the parameters and buffers of `module`. Hooks make the outputs of the
-    named modules outputs of the exported program, which marks the tensors to cut at. Raises CutError if the export
-    fails or the graph cannot be split there.
+    named modules outputs of the exported program, which marks the tensors to cut at. The segments of a
+    `CarryingModule` unpack and pack its carried columns. Raises CutError if the export fails or the graph cannot be
+    split there.
     """
-    program = export_program(_WithCutOutputs(module, names), (example,), label)
-    signature = program.graph_signature
-    graph = _Graph(program, label)
-    places = [graph.nodes[str(output)] for output in signature.user_outputs]
-    return [
-        graph.segment(before, place, end)
-        for before, place, end in zip([None, *places[:-1]], places, [*names, "output"], strict=True)
-    ]
+    carrier = carrier_of(module)
+    graph, places = _exported(module, example, names, label)
+    carried = None if carrier is None else places.pop()
+    packed = [carrier is not None and carrier.packs(place.meta["val"]) for place in places[:-1]]
+    segments: list[nn.Module] = []
+    for k, (place, end) in enumerate(zip(places, [*names, "output"], strict=True)):
+        packs = k < len(packed) and packed[k]
+        unpacks = k > 0 and packed[k - 1]
+        ends = [place, *([carried] if k == 0 and packs and carried is not None else [])]
+        part = graph.segment(places[k - 1] if k else None, ends, end, carried if unpacks else None)
+        if carrier is None:
+            segments.append(part)
+        else:
+            segments.append(CarryingSegment(part, carrier, first=k == 0, unpacks=unpacks, packs=packs))
+    return segments
 
 
 def cuttable(module: nn.Module, example: Tensor, names: Sequence[str], label: str) -> set[str]:
@@ -44,28 +54,48 @@ def cuttable(module: nn.Module, example: Tensor, names: Sequence[str], label: st
 
     Raises CutError if the export fails.
     """
-    program = export_program(_WithCutOutputs(module, names), (example,), label)
-    graph = _Graph(program, label)
-    *places, output = [graph.nodes[str(each)] for each in program.graph_signature.user_outputs]
+    carrier = carrier_of(module)
+    graph, places = _exported(module, example, names, label)
+    carried = None if carrier is None else places.pop()
+    *places, output = places
     return {
         name
         for name, place in zip(names, places, strict=True)
-        if place is not output and graph.goes_through(place, output)
+        if place is not output
+        and graph.goes_through(
+            place, output, carried if carrier is not None and carrier.packs(place.meta["val"]) else None
+        )
     }
 
 
+def _exported(module: nn.Module, example: Tensor, names: Sequence[str], label: str) -> tuple["_Graph", list[fx.Node]]:
+    """Return the graph, and the nodes of the cut points, of the logits, and of carried columns if there are any."""
+    carrier = carrier_of(module)
+    varying = () if carrier is None else carrier.varying
+    program = export_program(_WithCutOutputs(module, names), (example,), label, (varying,))
+    graph = _Graph(program, label)
+    return graph, [graph.nodes[str(each)] for each in program.graph_signature.user_outputs]
+
+
 class _WithCutOutputs(nn.Module):
-    """The network returning the outputs of some of its modules before its own: (at cut point 0, ..., logits)."""
+    """The network returning the outputs of some of its modules before its own: (at cut point 0, ..., logits).
+
+    The carried columns of a `CarryingModule` come last.
+    """
 
     def __init__(self, module: nn.Module, names: Sequence[str]) -> None:
         super().__init__()
         self.module = module
         self.names = tuple(names)
         self.label = type(module).__name__
+        carrier = carrier_of(module)
+        carry = None if carrier is None else carrier.carry
+        self.carry = next((name for name, part in module.named_modules() if part is carry), None)
 
     def forward(self, x: Tensor) -> tuple[Tensor, ...]:
         """Run the network once and return the recorded outputs and the logits."""
-        seen: dict[str, list[Any]] = {name: [] for name in self.names}
+        last = [] if self.carry is None else [self.carry]
+        seen: dict[str, list[Any]] = {name: [] for name in (*self.names, *last)}
         parts = dict(self.module.named_modules())
         handles = [
             parts[name].register_forward_hook(
@@ -86,7 +116,8 @@ class _WithCutOutputs(nn.Module):
                 )
             if outputs[0][0]._version != outputs[0][1]:
                 raise overwritten_error(name, self.label)
-        return (*(outputs[0][0] for outputs in seen.values()), logits)
+        found = [outputs[0][0] for outputs in seen.values()]
+        return (*found[: len(self.names)], logits, *found[len(self.names) :])
 
 
 def overwritten_error(name: str, label: str) -> CutError:
@@ -97,13 +128,16 @@ def overwritten_error(name: str, label: str) -> CutError:
     )
 
 
-def export_program(module: nn.Module, examples: tuple[Tensor, ...], label: str) -> ExportedProgram:
+def export_program(
+    module: nn.Module, examples: tuple[Tensor, ...], label: str, varying: Sequence[Sequence[int]] = ()
+) -> ExportedProgram:
     """Export `module`, in eval mode, for any batch size; `examples` [2, ...] are its inputs.
 
-    `label` names the module in messages. Raises CutError with the exporter's reason if the export fails or fixes the
-    batch size.
+    `varying` are the other axes of each input that may have any length. `label` names the module in messages. Raises
+    CutError with the exporter's reason if the export fails or fixes the batch size or such a length.
     """
-    batches = tuple({0: Dim.AUTO} for _ in examples)
+    axes = [(0, *(varying[k] if k < len(varying) else ())) for k in range(len(examples))]
+    batches = tuple(dict.fromkeys(each, Dim.AUTO) for each in axes)
     # the exporter writes the whole graph to stderr if it fails; its message is enough
     with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
         # some versions of torch warn about themselves; warnings of the user's code stay
@@ -124,6 +158,12 @@ def export_program(module: nn.Module, examples: tuple[Tensor, ...], label: str) 
     shape = next(node.meta["val"].shape for node in program.graph.nodes if node.name == inputs[0])
     if not isinstance(shape[0], torch.SymInt):
         raise CutError(f"{label} must run on any batch size, but was exported for {shape[0]} only; {BY_HAND}")
+    for axis in axes[0][1:]:
+        if not isinstance(shape[axis], torch.SymInt):
+            raise CutError(
+                f"{label} must run on any length, but was exported for {shape[axis]} only; take lengths from the "
+                "shapes of tensors (x.shape[1]), never from constants"
+            )
     return program
 
 
@@ -149,23 +189,30 @@ class _Graph:
         self._position = {node: index for index, node in enumerate(program.graph.nodes)}
         self._state = _states(program)
         self._input = self.nodes[str(program.graph_signature.user_inputs[0])]
-        self._batch = self._input.meta["val"].shape[0].node.expr
         self._memory: dict[fx.Node, fx.Node] = {}
         self._writers: dict[fx.Node, list[fx.Node]] = defaultdict(list)
         for node in program.graph.nodes:
             self._note(node)
 
-    def segment(self, before: fx.Node | None, end: fx.Node, name: str) -> fx.GraphModule:
-        """Return the part of the graph that computes `end` from `before` (None: from the network's input)."""
-        start = self._input if before is None else before
+    def segment(
+        self, before: fx.Node | None, ends: Sequence[fx.Node], name: str, carried: fx.Node | None = None
+    ) -> fx.GraphModule:
+        """Return the part of the graph that computes `ends` from `before` (None: from the network's input).
+
+        Its second input is `carried`, if given. With several ends it returns a tuple.
+        """
+        start, end = self._input if before is None else before, ends[0]
         if start is end:
             raise CutError(
                 f"{self.label}: there is no layer between {name!r} and the cut point before it; keep one of the two"
             )
-        needed = self._needed(start, end, name)
+        sizes = Sizes(start, *([] if carried is None else [carried]))
+        needed = {node for each in ends for node in self._needed(sizes, each, name)}
         graph = fx.Graph()
         tensors: dict[str, Any] = {}
         made: dict[fx.Node, fx.Node] = {start: graph.placeholder("x")}
+        if carried is not None:
+            made[carried] = graph.placeholder("carried")
         for node in sorted(needed, key=self._position.__getitem__):
             if node in self._state:
                 target = f"tensor_{len(tensors)}"
@@ -175,29 +222,29 @@ class _Graph:
                 target = f"part_{len(tensors)}"
                 tensors[target] = getattr(self.program.graph_module, str(node.target))
                 made[node] = graph.get_attr(target)
-            elif (factor := self._samples(node)) is not None:
-                size = graph.call_function(torch.ops.aten.sym_size.int, (made[start], 0))
-                made[node] = size if factor == 1 else graph.call_function(operator.mul, (size, factor))
+            elif sizes.known(node):
+                made[node] = sizes.write(node, graph, made)
             else:
                 made[node] = graph.node_copy(node, made.__getitem__)
-        graph.output(made[end])
+        graph.output(made[end] if len(ends) == 1 else tuple(made[each] for each in ends))
         return fx.GraphModule(tensors, graph, class_name="Segment")
 
-    def goes_through(self, place: fx.Node, end: fx.Node) -> bool:
-        """Whether `end` depends on the network's input only through `place`."""
+    def goes_through(self, place: fx.Node, end: fx.Node, carried: fx.Node | None = None) -> bool:
+        """Whether `end` depends on the network's input only through `place` and the carried columns."""
         try:
-            self._needed(place, end, "")
+            self._needed(Sizes(place, *([] if carried is None else [carried])), end, "")
         except CutError:
             return False
         return True
 
-    def _needed(self, start: fx.Node, end: fx.Node, name: str) -> set[fx.Node]:
-        """Return the nodes after `start` that `end` depends on, including those that write into their memory."""
+    def _needed(self, sizes: Sizes, end: fx.Node, name: str) -> set[fx.Node]:
+        """Return the nodes after the start that `end` depends on, including those that write into their memory."""
         needed: set[fx.Node] = set()
+        start = sizes.starts[0]
         waiting = [end]
         while waiting:
             node = waiting.pop()
-            if node in needed or node is start:
+            if node in needed or node in sizes.starts:
                 continue
             if node is self._input:
                 reason = (
@@ -209,7 +256,7 @@ class _Graph:
                     f"{self.label}: the output of {name!r} depends on more than the cut point before it: {reason}"
                 )
             needed.add(node)
-            if self._samples(node) is None:
+            if not sizes.known(node):
                 waiting.extend(node.all_input_nodes)
                 memory = self._memory[node]
                 # the value of `start` includes all writes into its memory before it
@@ -218,14 +265,6 @@ class _Graph:
                     writer for writer in self._writers[memory] if first < self._position[writer] < self._position[end]
                 )
         return needed
-
-    def _samples(self, node: fx.Node) -> int | None:
-        """Return the factor of a size that is a multiple of the batch size, else None."""
-        value = node.meta.get("val")
-        if not isinstance(value, torch.SymInt):
-            return None
-        factor = value.node.expr / self._batch
-        return int(factor) if factor.is_Integer else None
 
     def _note(self, node: fx.Node) -> None:
         """Record which node's memory holds the value of `node`, and which memory it writes."""

@@ -19,6 +19,7 @@ class TrackGradients(TorchFunctionMode):
     def __init__(self) -> None:
         super().__init__()
         self.has_detours = False
+        self._stops = False
         self._nesting = _autocast_nesting()
         self._untracked: dict[int, Tensor] = {}  # kept alive, or another tensor could get the same id
 
@@ -30,13 +31,21 @@ class TrackGradients(TorchFunctionMode):
         kwargs: Mapping[str, Any] | None = None,
     ) -> Any:
         """Run `func` with gradients; a detach becomes a view."""
-        if func in _DETACH:
+        if func in _DETACH and not self._stops:
             return args[0].view_as(args[0])
         with torch.inference_mode(False), torch.enable_grad():
             found = func(*args, **(kwargs or {}))
         if not self.has_detours:
             self._note(func, [*args, *(kwargs or {}).values()], found)
         return found
+
+    def stopped(self, tensor: Tensor) -> Tensor:
+        """Return a tensor without its graph."""
+        self._stops = True
+        try:
+            return tensor.detach()
+        finally:
+            self._stops = False
 
     def _note(self, func: Callable[..., Any], given: list[Any], found: Any) -> None:
         self.has_detours |= getattr(func, "__name__", "") == "_set_grad_enabled" or _autocast_nesting() != self._nesting

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from eenas.backbones.carried import CarryingModule
 from eenas.backbones.classifier import evaluating
 from eenas.backbones.copies import copy_of
 from eenas.backbones.dominators import Place, place_of
@@ -105,6 +106,26 @@ def read_shapes(
             is_series = len(dims) == 2 and example.ndim == 3 and layout == "first"
             shapes.append(tokens[tensor].shape(dims) if tensor in tokens else FeatureShape(dims, is_series=is_series))
     return shapes
+
+
+def carried_shapes(
+    named: Sequence[tuple[Tensor, Tensor | None]], carrier: CarryingModule, forward_pass: ForwardPass
+) -> list[FeatureShape | None]:
+    """Return the shapes of what travels from the cut points of a `CarryingModule`, in depth order.
+
+    `named` holds the features and the tensor that travels with them, None if they cannot be packed. The first token is
+    a class token if the logits read only it of the last cut point with tokens.
+    """
+    tokens = [features for features, _ in named if carrier.packs(features) and features.ndim == 3]
+    class_token = bool(tokens) and _read_tokens(tokens[-1], forward_pass) == [0]
+    return [
+        None
+        if travelling is None
+        else carrier.feature_shape(tuple(travelling.shape[1:]), class_token=class_token)
+        if carrier.packs(features)
+        else FeatureShape(tuple(travelling.shape[1:]))
+        for features, travelling in named
+    ]
 
 
 def _at_another_length(module: nn.Module, example: Tensor, names: Sequence[str]) -> dict[str, tuple[int, ...]]:

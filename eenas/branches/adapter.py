@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.branches.masked import masked_mean, refuse_carried, split_carried
 from eenas.errors import BranchError
 
 
@@ -17,6 +18,7 @@ def map_size(shape: FeatureShape, label: str) -> tuple[int, int, int]:
     """
     if shape.kind == "map":
         return shape.channels, shape.height, shape.width
+    refuse_carried(shape, label)
     if shape.kind == "vector":
         raise BranchError(f"{label}: needs a map, got a vector of {shape.channels}; use fc or mlp there")
     if shape.kind == "series":
@@ -36,6 +38,7 @@ def places_of(shape: FeatureShape, label: str) -> tuple[int, tuple[int, ...]]:
     Raises BranchError as `map_size` does.
     """
     if shape.kind == "series":
+        refuse_carried(shape, label)
         return shape.channels, shape.places
     channels, height, width = map_size(shape, label)
     return channels, (height, width)
@@ -81,18 +84,22 @@ class SeriesAdapter(nn.Module):
 
 def adapter_of(shape: FeatureShape, label: str) -> MapAdapter | SeriesAdapter:
     """Return the adapter for a family whose layers exist in one and two axes. Raises BranchError as `map_size` does."""
-    return SeriesAdapter(shape) if shape.kind == "series" else MapAdapter(shape, label)
+    if shape.kind == "series":
+        refuse_carried(shape, label)
+        return SeriesAdapter(shape)
+    return MapAdapter(shape, label)
 
 
 class VectorAdapter(nn.Module):
     """Converts features to a vector [N, D]: the mean of a map or series over its places, or the class token of tokens.
 
     Tokens and maps with channels last are normalised first (LayerNorm) if `normalised`. Without a class token the mean
-    of the patches is taken. A vector is unchanged.
+    of the patches is taken. A vector is unchanged. Carried columns are left out, and the mean leaves out the padding.
     """
 
     def __init__(self, shape: FeatureShape, *, normalised: bool = True) -> None:
         super().__init__()
+        self.shape = shape
         self.channels = shape.channels
         self.has_class_token = shape.prefix_tokens > 0 and shape.class_token
         self.prefix_tokens = shape.prefix_tokens
@@ -105,10 +112,13 @@ class VectorAdapter(nn.Module):
         """Map features of any kind to [N, D]."""
         if self.is_vector:
             return features
+        features, mask = split_carried(features, self.shape)
         if self.norm is not None:
             features = self.norm(features)
         if self.has_class_token:
             return features[:, 0]
+        if mask is not None:
+            return masked_mean(features.transpose(1, 2) if self.shape.is_series else features, mask)
         patches = features[:, self.prefix_tokens :] if self.prefix_tokens else features
         return patches.mean(dim=self.places)
 
@@ -151,16 +161,24 @@ class Pooling(nn.Module):
 
 
 class PooledTokens(nn.Module):
-    """Converts tokens to a map of one row [N, D, 1, patches]: normalised (LayerNorm), without prefix tokens."""
+    """Converts tokens to a map of one row [N, D, 1, patches]: normalised (LayerNorm), without prefix tokens.
+
+    Carried columns are left out, and the padding is 0.
+    """
 
     def __init__(self, shape: FeatureShape) -> None:
         super().__init__()
+        self.shape = shape
         self.prefix_tokens = shape.prefix_tokens
         self.norm = nn.LayerNorm(shape.channels)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map [N, L, D] to [N, D, 1, L - prefix tokens]."""
-        kept: Tensor = self.norm(features)[:, self.prefix_tokens :]
+        features, mask = split_carried(features, self.shape)
+        kept: Tensor = self.norm(features)
+        if mask is not None:
+            kept = torch.where(mask.unsqueeze(2), kept, 0.0)
+        kept = kept[:, self.prefix_tokens :]
         return kept.transpose(1, 2).unsqueeze(2)
 
 

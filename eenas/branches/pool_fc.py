@@ -8,6 +8,7 @@ from torch import nn
 from eenas.backbones.features import FeatureShape
 from eenas.branches.adapter import PooledTokens, Pooling, adapter_of
 from eenas.branches.branch import Branch, Pool, check_classes, check_pool, check_positive
+from eenas.branches.masked import MaskedPooling
 from eenas.errors import BranchError
 
 
@@ -17,7 +18,7 @@ class PoolFc(Branch):
 
     "mixed" with size 4 is the internal classifier of Shallow-Deep Networks (Kaya et al. 2019), "avg" with size 1
     that of EENet (Demir & Akbas 2019). Tokens are normalised (LayerNorm), and all patches are pooled to a single
-    vector; they need no grid.
+    vector; they need no grid. With a mask, tokens and series are pooled to one vector without the padding.
     """
 
     kind: ClassVar[str] = "pool_fc"
@@ -41,6 +42,9 @@ class PoolFc(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         self.check(feature_shape)
+        if feature_shape.carried:
+            pooled = MaskedPooling(feature_shape, self.pool)
+            return nn.Sequential(pooled, nn.Linear(feature_shape.channels, num_classes))
         front: nn.Module
         if feature_shape.kind == "tokens":
             front = PooledTokens(feature_shape)

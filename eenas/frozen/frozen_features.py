@@ -8,6 +8,7 @@ from itertools import count, islice
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.carried import Packer
 from eenas.backbones.outputs import main_output
 from eenas.frozen.feature_cache import FeatureStream
 from eenas.training.batches import Batches
@@ -63,18 +64,20 @@ def feature_batches(
 
 @contextmanager
 def _recorded(module: nn.Module, names: Sequence[str], *, stop: bool = False) -> Iterator[Features]:
-    """Record the outputs of the modules `names` inside the block; with `stop` the last of them ends a forward pass."""
+    """Record what travels from the modules `names` inside the block; with `stop` the last one ends a forward pass."""
     found: Features = {}
+    packer = Packer(module)
 
     def record(name: str, part: nn.Module, inputs: object, output: Tensor) -> None:
-        found[name] = output
+        found[name] = packer(output)
         if stop and len(found) == len(names):
             raise _DeepestReached
 
     modules = dict(module.named_modules())
     handles = [modules[name].register_forward_hook(partial(record, name)) for name in names]
     try:
-        yield found
+        with packer:
+            yield found
     except _DeepestReached:
         pass
     finally:

@@ -36,8 +36,7 @@ class FrozenHead:
 def read_head(module: nn.Module, transform: Transform, split: Split) -> FrozenHead:
     """Run `module` over `split` in eval mode and float32, on the module's device."""
     place = next(module.parameters())
-    shape = (2, *transform.shape)
-    name = linear_head(module, torch.ones(shape, device=place.device))
+    name = linear_head(module, transform.example(2).to(place.device))
     source = split.reader(transform.inputs)
     logits, features, read = [], [], list[Tensor]()
     handle = None if name is None else module.get_submodule(name).register_forward_pre_hook(_record_inputs(read))

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from eenas.backbones.carried import Packer
 from eenas.errors import MeasurementError
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
@@ -45,23 +46,28 @@ def _coded(network: EarlyExitNetwork, codes: Mapping[str, Code]) -> Iterator[Non
         while handles:
             handles.pop().remove()
 
+    packer = Packer(network.backbone)
+
     def begin(_module: nn.Module, _arguments: Any) -> None:
         clear()
-        handles.extend(modules[name].register_forward_hook(partial(_pass, name, code)) for name, code in codes.items())
+        handles.extend(
+            modules[name].register_forward_hook(partial(_pass, name, code, packer)) for name, code in codes.items()
+        )
 
     first = network.backbone.register_forward_pre_hook(begin)
     try:
-        yield
+        with packer:
+            yield
     finally:
         first.remove()
         clear()
 
 
-def _pass(name: str, code: Code, _module: nn.Module, _arguments: Any, output: Any) -> Tensor:
+def _pass(name: str, code: Code, packer: Packer, _module: nn.Module, _arguments: Any, output: Any) -> Tensor:
     if not isinstance(output, Tensor):
         raise MeasurementError(
             f"the features at {name!r} are not one tensor, so that a codec cannot be measured there; set codec = "
             '"float32" on the link'
         )
-    coded = code(output.detach().float().cpu().numpy())
-    return torch.from_numpy(np.ascontiguousarray(coded)).to(output)
+    coded = code(packer(output).detach().float().cpu().numpy())
+    return packer.features(torch.from_numpy(np.ascontiguousarray(coded)).to(output), output)

@@ -7,6 +7,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.carried import Packer
 from eenas.backbones.chain import Chain
 from eenas.backbones.memory_format import INFERENCE, lay_out
 from eenas.backbones.outputs import main_output
@@ -129,15 +130,17 @@ class EarlyExitNetwork(PartlyFrozen):
         scaled = equilibrium and torch.is_grad_enabled()
         modules = dict(self.backbone.named_modules())
         final = self.final
+        packer = Packer(self.backbone)
         handles = []
         for index in needed:
             if (name := self.exits[index]) != final:
                 remaining = sum(other >= index for other in wanted) if scaled and index in wanted else 0
-                handles.append(modules[name].register_forward_hook(partial(_keep, features, name, remaining)))
+                handles.append(modules[name].register_forward_hook(partial(_keep, features, packer, name, remaining)))
         if self.exits[needed[-1]] != final:
             handles.append(modules[self.exits[needed[-1]]].register_forward_hook(_stop))
         try:
-            features[final] = main_output(self.backbone(x))
+            with packer:
+                features[final] = main_output(self.backbone(x))
         except _StopForward:
             pass
         finally:
@@ -264,14 +267,15 @@ class _StopForward(Exception):
 
 
 def _keep(
-    features: dict[str, Tensor], name: str, remaining: int, module: nn.Module, inputs: Any, output: Tensor
+    features: dict[str, Tensor], packer: Packer, name: str, remaining: int, module: nn.Module, *passed: Any
 ) -> Tensor | None:
     """The forward hook of a cut point. `remaining` counts this and the later exits; 0 leaves gradients unscaled."""
+    output: Tensor = passed[-1]
     if remaining < 2:
-        features[name] = output
+        features[name] = packer(output)
         return None
     shared = scale_gradient(output, 1.0 / remaining)
-    features[name] = shared
+    features[name] = packer(shared)
     return scale_gradient(shared, float(remaining - 1))
 
 

@@ -104,7 +104,9 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Netw
 
 
 def check_finite(x: Tensor) -> None:
-    """Raise InputError with the first sample of `[N, ...]` that holds NaN or infinity."""
+    """Raise InputError with the first sample of `[N, ...]` that holds NaN or infinity; whole numbers are finite."""
+    if not x.is_floating_point():
+        return
     # Finite values have a finite sum unless it overflows, and a sum is several times faster than a test of each value.
     if not math.isfinite(x.sum(dtype=torch.promote_types(x.dtype, torch.float32))) and not x.isfinite().all():
         bad = int((~x.isfinite().flatten(1).all(dim=1)).nonzero()[0])

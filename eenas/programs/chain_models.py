@@ -32,7 +32,7 @@ def export_module(module: nn.Module, example: Tensor, *, exit_: str, before: str
     """Return the ONNX model of one module, for any batch size. Messages locate it by `exit_` and `before`."""
     with plain_inference(module), torch.no_grad():
         taken = ExitSegment(module, None, last=True, takes_previous=False, boosted=False).eval()
-        program = export_program(taken, (example,), f"the segment at {exit_!r}")
+        program = export_program(taken, (example,), f"the segment at {exit_!r}", (taken.varying,))
         return onnx_model(SegmentProgram(program, taken, (example,), exit_, before))
 
 

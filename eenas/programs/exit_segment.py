@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
+from eenas.backbones.carried import varying_axes
 from eenas.backbones.chain import plain_inference
 from eenas.backbones.cut_points import with_batch_size
 from eenas.backbones.exported import export_program
@@ -27,6 +28,11 @@ class ExitSegment(nn.Module):
         super().__init__()
         self.segment, self.branch, self.last = segment, branch, last
         self.takes_previous, self.boosted = takes_previous, boosted
+
+    @property
+    def varying(self) -> tuple[int, ...]:
+        """The axes of `x` beside the batch that may have any length."""
+        return varying_axes(self.segment)
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -65,8 +71,7 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
 
     Raises ExportError if the backbone cannot be cut or torch.export cannot trace a segment or branch.
     """
-    transform = network.transform
-    x = torch.randn(2, *transform.shape, generator=torch.Generator().manual_seed(0))
+    x = network.transform.example(2)
     programs: list[SegmentProgram] = []
     previous, before = x, ""
     with plain_inference(network), torch.no_grad():
@@ -82,7 +87,7 @@ def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:
                 ).eval()
                 taken = (x, previous) if module.takes_previous else (x,)
                 examples = tuple(with_batch_size(example, 2) for example in taken)
-                program = export_program(module, examples, f"the segment at exit {name!r}")
+                program = export_program(module, examples, f"the segment at exit {name!r}", (module.varying,))
                 for node in program.graph.nodes:
                     node.meta.pop("stack_trace", None)  # it contains paths of this machine
                 end = "" if name == network.final else name

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, fx
 from torch.export import ExportedProgram
 
+from eenas.backbones.carried import CarryingSegment
 from eenas.backbones.cut_points import first_line
 from eenas.errors import ExportError
 from eenas.programs.exit_segment import SegmentProgram
@@ -184,6 +185,7 @@ def _blame(segment: SegmentProgram, error: BaseException) -> str:
 def _graph(segment: SegmentProgram) -> fx.Graph | None:
     """Return the graph of the backbone's segment, with the backbone's own module names, or None if it has no graph."""
     inner = segment.module.segment
+    inner = inner.inner if isinstance(inner, CarryingSegment) else inner
     return inner.graph if isinstance(inner, fx.GraphModule) else None
 
 

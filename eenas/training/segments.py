@@ -20,7 +20,7 @@ class SegmentNames:
 
 
 def segments(network: EarlyExitNetwork) -> tuple[SegmentNames, ...]:
-    """Return the segment before each of K exits, found by one pass of two noise samples through a copy of the backbone.
+    """Return the segment before each of K exits, found by one pass of two examples through a copy of the backbone.
 
     A parameter belongs to the first exit whose feature depends on it, whichever module owns it: position embeddings of
     a transformer are in the first segment. A module belongs to the segment in which it first runs, also if a later
@@ -35,8 +35,7 @@ def segments(network: EarlyExitNetwork) -> tuple[SegmentNames, ...]:
     handles = [module.register_forward_pre_hook(_begins(begun, name, features)) for name, module in known.items()]
     handles += [known[name].register_forward_hook(_ends(features)) for name in names]
     parameter = next(backbone.parameters())
-    generator = torch.Generator().manual_seed(0)
-    example = torch.randn(2, *network.transform.shape, generator=generator).to(parameter.device)
+    example = network.transform.example(2).to(parameter.device)
     try:
         with torch.enable_grad():
             features.append(main_output(backbone(example)))

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
+from eenas.backbones.carried import Packer
 from eenas.backbones.cut_points import find_cut_points
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.outputs import main_output
@@ -124,15 +125,16 @@ def _run(network: EarlyExitNetwork, x: Tensor, names: set[str]) -> tuple[dict[st
     """
     features: dict[str, Tensor] = {}
     modules, branches = dict(network.backbone.named_modules()), set(network.branches.names)
-    leaf = x.detach().clone().requires_grad_(True)
-    with ExitStack() as stack:
+    leaf = x.detach().clone().requires_grad_(x.is_floating_point())
+    with ExitStack() as stack, Packer(network.backbone) as packer:
         for name in names | branches:
             stack.callback(modules[name].register_forward_hook(partial(_keep, features, name)).remove)
         features[network.final] = main_output(network.backbone(leaf * 1))
+        packed = {name: packer(features[name]) for name in branches}
     logits: list[Tensor] = []
     for name in network.exits:
         previous = logits[-1].detach() if logits else None
-        logits.append(network.exit_logits(name, features[name].clone(), previous))
+        logits.append(network.exit_logits(name, packed.get(name, features[name]).clone(), previous))
     return features, logits
 
 

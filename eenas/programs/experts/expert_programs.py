@@ -56,7 +56,7 @@ def write_expert_programs(network: ExpertNetwork, folder: Path) -> dict[str, Any
 
 def _shared_programs(network: ExpertNetwork, folder: Path) -> dict[str, Any]:
     """Write the segments of the backbone, and the exits of each expert; return their tables."""
-    x = torch.randn(2, *network.transform.shape, generator=torch.Generator().manual_seed(0))
+    x = network.transform.example(2)
     previous: list[Tensor | None] = [None for _ in network.names]
     bodies: list[dict[str, Any]] = []
     heads: list[list[dict[str, Any]]] = [[] for _ in network.names]
@@ -86,7 +86,7 @@ def _own_programs(network: ExpertNetwork, folder: Path) -> dict[str, Any]:
     """Write the segments with their exits of each expert, the first as "segments"; return their tables."""
     rows: list[list[dict[str, Any]]] = []
     for number in range(len(network.names)):
-        x = torch.randn(2, *network.transform.shape, generator=torch.Generator().manual_seed(0))
+        x = network.transform.example(2)
         row: list[dict[str, Any]] = []
         previous, before = x, ""
         with plain_inference(network), torch.no_grad():

@@ -25,7 +25,7 @@ def write_cut_programs(network: EarlyExitNetwork, names: tuple[str, ...], at: st
     ExportError if the backbone cannot be cut there or a part cannot be exported.
     """
     need_onnx()
-    x = torch.randn(2, *network.transform.shape, generator=torch.Generator().manual_seed(0))
+    x = network.transform.example(2)
     number = names.index(at)
     exit_ = network.exits[number]
     with plain_inference(network), torch.no_grad():
@@ -59,7 +59,7 @@ def write_cut_programs(network: EarlyExitNetwork, names: tuple[str, ...], at: st
 
 def _write(module: ExitSegment, given: tuple[Tensor, ...], file: Path, before: str, end: str) -> None:
     examples = tuple(with_batch_size(example, 2) for example in given)
-    program = export_program(module, examples, f"the part of the backbone up to {end!r}")
+    program = export_program(module, examples, f"the part of the backbone up to {end!r}", (module.varying,))
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)  # it contains paths of this machine
     write_onnx(onnx_model(SegmentProgram(program, module, examples, end, before)), file)

@@ -1,0 +1,1 @@
+"""Parts of traced networks: recorded passes, and the sizes in exported graphs."""
