@@ -1,8 +1,10 @@
 """Workers of one study, as real processes on SQLite and PostgreSQL: one study context, an exact total, and kills."""
 
 import signal
+import sqlite3
 import time
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from sqlalchemy import func, select, text
@@ -104,6 +106,20 @@ def test_a_holder_that_dies_while_it_prepares_is_followed_and_the_others_say_for
     second.kill()
 
 
+def stop_between_writes(worker: Worker, file: Path) -> None:
+    """Stop a worker where it holds no lock of the database, which the others would wait for in vain."""
+    while True:
+        worker.send(signal.SIGSTOP)
+        with closing(sqlite3.connect(file, timeout=0)) as connection:
+            try:
+                connection.execute("BEGIN IMMEDIATE")
+                connection.rollback()
+                return
+            except sqlite3.OperationalError:
+                worker.send(signal.SIGCONT)
+                time.sleep(0.01)
+
+
 def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(tmp_path):
     storage = f"sqlite:///{tmp_path}/eenas.db"
     slow = ("training.seconds=1", "search.prune=false")
@@ -111,7 +127,7 @@ def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(t
     sleeper.wait_for("Advanced searching")
     while states(storage)["RUNNING"] == 0:
         time.sleep(0.02)
-    sleeper.send(signal.SIGSTOP)
+    stop_between_writes(sleeper, tmp_path / "eenas.db")
     other = Worker(storage, tmp_path, *slow, trials=3)
     other.wait_for("was cut off; it is run again")
     sleeper.send(signal.SIGCONT)
