@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
+    from eenas.backbones.carried import CarryingModule
     from eenas.backbones.chain import Chain
     from eenas.backbones.cut_points import CutPoint
     from eenas.backbones.features import FeatureShape
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "Backbone": "load",
     "BackboneSpec": "load",
+    "CarryingModule": "carried",
     "Chain": "chain",
     "CutPoint": "cut_points",
     "FeatureShape": "features",
@@ -27,6 +29,7 @@ _HOMES = {
 __all__ = [
     "Backbone",
     "BackboneSpec",
+    "CarryingModule",
     "Chain",
     "CutPoint",
     "FeatureShape",

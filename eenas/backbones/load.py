@@ -29,7 +29,8 @@ from eenas.errors import BackboneError, CutError, SpecError, nearest
 from eenas.progress import Listener, Notice, silent
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_input import image_input, size_of
-from eenas.tasks.inputs import OF_ARRAYS, InputSpec
+from eenas.tasks.inputs import InputSpec
+from eenas.tasks.kinds import load_kind
 from eenas.user_code import load_object
 
 
@@ -135,6 +136,7 @@ def load_backbone(
         name = f"module:{type(spec).__qualname__}"
         spec = python_module(spec, name)
         transform: Transform = user_transform(spec, inputs, name, input_size=input_size, is_assumed=is_assumed)
+        load_kind({"kind": transform.inputs.kind}, trust_code=True, relative_to=relative_to)  # its code has run
         initialise(spec, _example(spec, transform, 2))
         spec = with_one_output(spec, _example(spec, transform, 2), num_classes, name, notify)
         spec = with_logits(spec, _example(spec, transform, 2), name, notify)
@@ -148,7 +150,7 @@ def load_backbone(
     file = find_weights(spec.weights, relative_to) if spec.weights not in ("none", "pretrained") else None
     state = read_weights(file, notify) if file is not None else None
     check_kind(spec.name, kind, inputs)
-    channels = inputs.size("channel") or 3 if inputs.kind in OF_ARRAYS else 3
+    channels = inputs.channels or 3
     size = size_of(inputs)
     wanted = spec.channels if spec.channels is not None else None if channels in (1, 3) else channels
     if kind == "own":
@@ -162,10 +164,11 @@ def load_backbone(
         module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
         given = image_input(size, spec.channels or channels) if inputs.kind == "images" else inputs
         transform = user_transform(module, given, spec.name, input_size=input_size, is_assumed=is_assumed)
-    taken = None if spec.channels is None else transform.inputs.size("channel")
-    if spec.channels != taken:
+    taken = transform.inputs.channels
+    if spec.channels not in (None, taken):
         raise BackboneError(f"{spec.name}: takes {taken} channels, got backbone.channels = {spec.channels}")
     transform = transform.stated(_numbers(spec.mean), _numbers(spec.std))
+    load_kind({"kind": transform.inputs.kind}, trust_code=trust_code, relative_to=relative_to)
     initialise(module, _example(module, transform, 2))
     if kind == "code":
         module = with_one_output(module, _example(module, transform, 2), num_classes, spec.name, notify)

@@ -26,7 +26,7 @@ def open_network(folder: Path, *, trust_code: bool = False, backbone: nn.Module 
 def as_model(network: EarlyExitNetwork, folder: Path) -> ExportedModel:
     """Return an exported model that runs the segments of a network loaded from `folder`."""
     device = next(network.parameters()).device
-    steps = network.steps(torch.zeros(2, *network.transform.shape, device=device))
+    steps = network.steps(network.transform.example(2).to(device))
     segments = tuple(_Segment(steps, k, device) for k in range(len(steps.exits)))
     return ExportedModel(read_manifest(folder, programs=False), segments)
 

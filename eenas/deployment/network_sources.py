@@ -56,7 +56,7 @@ def build(
 def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
     """Return the network of a finished run."""
     report = RunReport.read(folder, trust_code=trust_code)
-    channels = None if report.transform is None else report.transform.inputs.size("channel")
+    channels = None if report.transform is None else report.transform.inputs.channels
     home = None if report.code_folder is None else Path(report.code_folder)
     package, found = untrained(report.design, report.classes, module, trust_code, home, channels=channels)
     network = package.network

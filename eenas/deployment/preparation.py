@@ -11,9 +11,11 @@ ON_A_DEVICE = "\n## On a device\n"
 
 def usage_section(transform: Transform | None, *, predicts: bool) -> str:
     """Return the section on loading and calling the network in Python. `predicts` is set if it has a policy."""
-    raw = "series  # floats" if isinstance(transform, SeriesTransform) else "images  # uint8"
-    name, _, kind = raw.partition("  # ")
-    axes = "[N, channels, length]" if name == "series" else "[N, C, H, W]"
+    name, what = "samples", str(transform.inputs.tensor)
+    if isinstance(transform, SeriesTransform):
+        name, what = "series", "floats [N, channels, length]"
+    elif isinstance(transform, InputTransform):
+        name, what = "images", "uint8 [N, C, H, W]"
     lines = [
         "## Use",
         "",
@@ -21,7 +23,7 @@ def usage_section(transform: Transform | None, *, predicts: bool) -> str:
         "import eenas",
         "",
         'network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode',
-        f"x = network.transform({name})  # {kind} {axes} -> float32",
+        f"x = network.transform({name})  # {what} -> {_dtype(transform)}",
         "logits = network(x)  # one tensor [N, classes] for each exit",
         *(("answer = network.predict(x)  # answer.classes [N], answer.exits [N]",) if predicts else ()),
         "```",
@@ -31,7 +33,9 @@ def usage_section(transform: Transform | None, *, predicts: bool) -> str:
 
 def device_section(transform: Transform) -> str:
     """Return the section on running the programs without eenas."""
-    given = 'images = model.preprocess("photo.png")  # uint8 [N, C, H, W]; paths, arrays or a list of them'
+    given = f"samples = model.preprocess(...)  # samples of {transform.inputs}, or a list of them"
+    if isinstance(transform, InputTransform):
+        given = 'images = model.preprocess("photo.png")  # uint8 [N, C, H, W]; paths, arrays or a list of them'
     if isinstance(transform, SeriesTransform):
         given = (
             'series = model.preprocess("series.npy")  # float32 [N, channels, length]; paths, arrays or a list of them'
@@ -55,8 +59,23 @@ def preparation_section(transform: Transform) -> tuple[str, ...]:
     """Return the lines of the section on preparing a sample, step by step."""
     if isinstance(transform, SeriesTransform):
         return _of_series(transform)
-    assert isinstance(transform, InputTransform)
-    return _of_pictures(transform)
+    return _of_pictures(transform) if isinstance(transform, InputTransform) else _of_others(transform)
+
+
+def _dtype(transform: Transform) -> str:
+    return str(transform.example(1).dtype).removeprefix("torch.")
+
+
+def _of_others(transform: Transform) -> tuple[str, ...]:
+    sides = ["any" if axis in transform.varying else str(size) for axis, size in enumerate(transform.shape, start=1)]
+    taken = f"{_dtype(transform)} [N, {', '.join(sides)}]"
+    return (
+        "## How a sample is prepared",
+        "",
+        f"`preprocess` of `runtime.py` and `network.transform` make {taken} of samples of the kind "
+        f"`{transform.inputs.kind}`. `predict` takes the result.",
+        "",
+    )
 
 
 def _of_series(transform: SeriesTransform) -> tuple[str, ...]:

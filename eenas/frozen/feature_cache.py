@@ -2,20 +2,20 @@
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.errors import SpecError, StorageError
 from eenas.escaping import shortened
 from eenas.files import temporary_beside, write_text
+from eenas.frozen.stored_features import Batch, StoredFeatures, batches_of, merged
 from eenas.names import file_part
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -33,9 +33,10 @@ class FeatureCache:
     """A folder of features of at most `limit` bytes.
 
     Features belong to streams: samples in a fixed order, named by the digest of everything that determines the
-    features. A file holds the features of a stream at one cut point, float16 [rows, *shape]. A JSON table beside it,
-    written last, holds its shape and SHA-256, so that an incomplete file is never used. The least recently used streams
-    are deleted to make room. A disk error turns the cache off with one line to `notify`; features are computed then.
+    features. A file holds the features of a stream at one cut point, float16 [rows, *shape], or batches of different
+    lengths one after another. A JSON table beside it, written last, holds its shapes and SHA-256, so that an incomplete
+    file is never used. The least recently used streams are deleted to make room. A disk error turns the cache off with
+    one line to `notify`; features are computed then.
     """
 
     def __init__(self, folder: Path, limit: int, notify: Callable[[str], object]) -> None:
@@ -68,7 +69,7 @@ class FeatureCache:
                 file.unlink(missing_ok=True)
         return used + needed <= self.limit
 
-    def find(self, file: Path) -> NDArray[np.float16] | None:
+    def find(self, file: Path) -> StoredFeatures | None:
         """Return the features of a file, memory-mapped, or None if it is missing or incomplete.
 
         The checksum of a file is verified once per cache object.
@@ -79,7 +80,7 @@ class FeatureCache:
                 return None
             self._verified.add(file)
             file.touch()
-            return np.memmap(file, dtype=np.float16, mode="r", shape=tuple(table["shape"]))
+            return StoredFeatures(file, batches_of(table))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -93,8 +94,9 @@ class FeatureStream:
     def __init__(self, cache: FeatureCache, key: str, rows: int) -> None:
         self._cache, self._key, self._rows = cache, key, rows
         self._at = 0
-        self._open: dict[str, NDArray[np.float16]] = {}
+        self._open: dict[str, StoredFeatures] = {}
         self._parts: dict[str, BinaryIO] | None = None
+        self._batches: dict[str, list[Batch]] = {}
 
     def __enter__(self) -> "FeatureStream":
         return self
@@ -116,10 +118,10 @@ class FeatureStream:
         return True
 
     def read(self, names: Sequence[str], count: int, device: torch.device) -> dict[str, Tensor]:
-        """Return the features of the next `count` samples, in float32."""
-        part = slice(self._at, self._at + count)
+        """Return the features of the next `count` samples, in float32; zeros follow those that are shorter."""
+        first = self._at
         self._at += count
-        return {name: torch.from_numpy(self._open[name][part].astype(np.float32)).to(device) for name in names}
+        return {name: torch.from_numpy(self._open[name].read(first, count)).to(device) for name in names}
 
     def write(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Store the features of the next samples, and return them rounded to half precision, as on disk."""
@@ -133,6 +135,7 @@ class FeatureStream:
                 break
             try:
                 file.write(value.contiguous().cpu().numpy().tobytes())
+                self._batches.setdefault(name, []).append(tuple(value.shape))
             except OSError as error:
                 self._give_up(error.strerror or error)
                 break
@@ -151,11 +154,12 @@ class FeatureStream:
                 part.close()
                 written = Path(part.name)
                 file, size = self._file(name), written.stat().st_size
-                shape = [self._rows, *self._shapes[name]]
-                if self._at != self._rows or size != 2 * int(np.prod(shape)):
+                batches = merged(self._batches.pop(name, []))
+                if self._at != self._rows or size != sum(2 * math.prod(batch) for batch in batches):
                     written.unlink()
                     continue
-                table = json.dumps({"shape": shape, "sha256": _sha256(written)})
+                stated = {"shape": list(batches[0])} if len(batches) == 1 else {"batches": batches}
+                table = json.dumps({**stated, "sha256": _sha256(written)})
                 written.replace(file)
                 write_text(_table_of(file), table)
             except (OSError, StorageError) as error:
@@ -163,8 +167,8 @@ class FeatureStream:
 
     def _begin(self, halves: Mapping[str, Tensor]) -> dict[str, BinaryIO]:
         """Open the files to write, or none if the cache is off or they would exceed the limit."""
-        self._shapes = {name: tuple(value.shape[1:]) for name, value in halves.items()}
-        needed = {name: 2 * self._rows * int(np.prod(shape)) for name, shape in self._shapes.items()}
+        needed = {name: 2 * self._rows * math.prod(value.shape[1:]) for name, value in halves.items()}
+        self._batches = {}
         new = [name for name in halves if self._cache.find(self._file(name)) is None]
         cache, total = self._cache, sum(needed[name] for name in new)
         if cache.off:

@@ -7,12 +7,14 @@ from eenas.public_names import lazily
 if TYPE_CHECKING:
     from eenas.programs.model_folder import load, load_design
     from eenas.programs.prediction import ExitStatistics, Prediction
+    from eenas.programs.preprocessing.preprocessing import Preprocessing
     from eenas.programs.runtime import ExportedModel
 
 _HOMES = {
     "ExitStatistics": "prediction",
     "ExportedModel": "runtime",
     "Prediction": "prediction",
+    "Preprocessing": "preprocessing.preprocessing",
     "load": "model_folder",
     "load_design": "model_folder",
 }
@@ -20,6 +22,7 @@ __all__ = [
     "ExitStatistics",
     "ExportedModel",
     "Prediction",
+    "Preprocessing",
     "load",
     "load_design",
 ]

@@ -138,7 +138,7 @@ def measure_exits(
     A model without a policy decides by a threshold. Latencies never decrease: an exit that appears faster than an
     earlier one gets the latency of the earlier one, since the difference is noise.
     """
-    x = np.zeros((spec.batch, *model.manifest.preprocessing.shape), dtype=np.float32)
+    x = model.manifest.preprocessing.blank(spec.batch)
     timed = ExportedModel(model.manifest, model.segments)
     timed.set_policy(model.policy or _stand_in(len(model.exits)))
     parts = [Part(open=lambda k=k: partial(timed.reach, x, k), runtime=runtime) for k in range(len(model.exits))]  # type: ignore[misc]

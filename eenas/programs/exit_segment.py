@@ -60,10 +60,20 @@ class SegmentProgram:
     before: str
 
     @property
+    def shape(self) -> tuple[int, ...]:
+        """The shape of one sample of the input, with 0 for axes of any length."""
+        return stated_shape(self.examples[0], self.module.varying)
+
+    @property
     def where(self) -> str:
         """The location in the network, for messages."""
         start = f"from cut point {self.before!r}" if self.before else "from the input"
         return f"the segment {start} to " + ("the end" if self.exit == "" else f"cut point {self.exit!r}")
+
+
+def stated_shape(example: Tensor, varying: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape of one sample of `example` [N, ...], with 0 for the axes that may have any length."""
+    return tuple(0 if axis in varying else size for axis, size in enumerate(example.shape) if axis)
 
 
 def segment_programs(network: EarlyExitNetwork) -> tuple[SegmentProgram, ...]:

@@ -24,6 +24,7 @@ from eenas.programs.manifest_checks import check_network, check_programs
 from eenas.programs.preprocessing.kinds import preprocessing_from
 from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.remote.split_facts import CLOUD, EDGE, SplitFacts, split_facts
+from eenas.tasks.kinds import load_kind
 from eenas.tier_names import TierSplit
 
 FORMAT = 1
@@ -34,8 +35,9 @@ MANIFEST = "eenas.json"
 class ProgramFile:
     """A program file in the folder, for one segment with its exit or for all of them, and its SHA-256 in hexadecimal.
 
-    Its input is `x`, float32 [batch, *shape]. If `takes_previous`, a second input `previous`, float32 [batch, classes],
-    holds the logits of the previous exit.
+    Its input is `x` [batch, *shape], where a side of 0 stands for any length: float32, or for the first segment what
+    the kind of input states. If `takes_previous`, a second input `previous`, float32 [batch, classes], holds the logits
+    of the previous exit.
     """
 
     file: str
@@ -191,6 +193,7 @@ def read_manifest(folder: str | Path, *, programs: bool = True, trust_code: bool
     table = read_table(folder)
     path = Path(folder)
     load_policies(table, trust_code=trust_code, relative_to=path)
+    load_kind(table.get("transform"), trust_code=trust_code, relative_to=path)
     if programs and table.get("program") is None:
         raise ExportError(f"{path}: contains the network but no programs; export with --format onnx, or use eenas.load")
     with export_errors(path / MANIFEST):

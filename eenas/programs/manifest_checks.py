@@ -6,6 +6,7 @@ from itertools import pairwise
 from typing import Any
 
 from eenas.errors import ExportError
+from eenas.plugins import is_reference
 from eenas.policies.costs import CostFacts, cost_of, name_fault
 from eenas.policies.kinds.geometric import GeometricPolicy
 from eenas.policies.kinds.registry import policy_from_table
@@ -14,6 +15,7 @@ from eenas.policies.policy import Policy
 from eenas.policies.values import LEAST_TEMPERATURE
 from eenas.programs.experts.expert_facts import ExpertFacts
 from eenas.programs.json_files import entry, is_number, is_text, is_whole, need
+from eenas.programs.preprocessing.kinds import OF_IMAGES, PREPROCESSINGS
 from eenas.programs.preprocessing.series_preprocessing import SERIES
 from eenas.programs.remote.split_facts import CLOUD, TAIL, SplitFacts, check_half_programs
 
@@ -130,19 +132,22 @@ def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
     need(_is_file(found), f"{place}.file", "the name of a file in the folder of the manifest", found)
     need(found == file, f"{place}.file", f"{file!r}, numbered in the order of the exits", found)
     need(_is_digest(digest), f"{place}.sha256", "64 hexadecimal digits", digest)
-    sides = isinstance(shape, list) and 1 <= len(shape) <= 8 and all(is_whole(side, 1, _MOST_VALUES) for side in shape)
-    need(sides, f"{place}.shape", "a list of positive whole numbers", shape)
+    sides = isinstance(shape, list) and 1 <= len(shape) <= 8 and all(is_whole(side, 0, _MOST_VALUES) for side in shape)
+    need(sides, f"{place}.shape", "a list of whole numbers, 0 for any length", shape)
     values = 1
     for side in shape:
-        values *= side
+        values *= side or 1
     need(values <= _MOST_VALUES, f"{place}.shape", f"a shape of at most {_MOST_VALUES:,} values", shape)
     taken = table.get("takes_previous", False)
     need(isinstance(taken, bool), f"{place}.takes_previous", "true or false", taken)
 
 
 def _check_transform(table: Mapping[str, Any]) -> None:
-    kind = table.get("kind", "images")
-    need(kind in ("images", SERIES), "transform.kind", f"{SERIES!r}, or left out", kind)
+    kind = table.get("kind", OF_IMAGES)
+    own = isinstance(kind, str) and (kind in PREPROCESSINGS or is_reference(kind))
+    need(own, "transform.kind", f"one of {', '.join(PREPROCESSINGS)}, or left out", kind)
+    if kind not in (OF_IMAGES, SERIES):  # its preprocessing checks the other fields
+        return
     channels = entry(table, "channels", "transform")
     need(is_whole(channels, 1, 4096), "transform.channels", "a whole number from 1 to 4,096", channels)
     if kind == SERIES:

@@ -43,6 +43,7 @@ from eenas.programs.remote.split_facts import TAIL
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 from eenas.tasks.inputs import InputSpec
+from eenas.tasks.kinds import load_kind
 from eenas.training.strategies import STRATEGIES
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
@@ -162,6 +163,7 @@ def load_base(
     place = resolve_device(str(device))
     manifest = _manifest(path)
     load_policies(manifest, trust_code=trust_code, relative_to=path)
+    load_kind(manifest.get("transform"), trust_code=trust_code, relative_to=path)
     with export_errors(path / MANIFEST):
         policy = check_table(manifest)
         from_table(Rule, manifest["rule"], key="rule")
@@ -174,9 +176,7 @@ def load_base(
         name = str(manifest["backbone"]["name"])
         check_code(name, given=backbone is not None, trust_code=trust_code)
         found = load_backbone(
-            BackboneSpec(name=name, channels=transform.inputs.size("channel"))
-            if backbone is None
-            else copy_of(backbone),
+            BackboneSpec(name=name, channels=transform.inputs.channels) if backbone is None else copy_of(backbone),
             num_classes=design.num_classes,
             inputs=transform.inputs,
             trust_code=trust_code,

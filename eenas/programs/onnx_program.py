@@ -20,7 +20,7 @@ from eenas.programs.segments import INPUTS
 OPSET = 18
 """The ONNX opset. Every onnxruntime since 1.14 supports it."""
 
-BATCH = "batch"
+BATCH, LENGTH = "batch", "length"
 
 _BLOCK = 16
 """The largest block of channels in onnxruntime's own memory layout."""
@@ -206,14 +206,17 @@ def _module(node: fx.Node) -> str:
 
 
 def _tidy(model: Any) -> None:
-    """Name the batch dimension, and remove metadata that is unused or describes this machine."""
+    """Name the dimensions of any size, and remove metadata that is unused or describes this machine."""
     graph = model.graph
     symbols = {value.type.tensor_type.shape.dim[0].dim_param for value in (*graph.input, *graph.output)} - {""}
+    lengths: dict[str, str] = {}
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
         for place, dim in enumerate(value.type.tensor_type.shape.dim):
             if dim.dim_param in symbols or place == 0:
                 dim.dim_param = BATCH
+            elif dim.dim_param:
+                dim.dim_param = lengths.setdefault(dim.dim_param, f"{LENGTH}{len(lengths) or ''}")
     for holder in (model, graph, *graph.node, *graph.input, *graph.output, *graph.initializer):
         holder.doc_string = ""
         del holder.metadata_props[:]

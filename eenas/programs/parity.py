@@ -77,7 +77,7 @@ def validation_samples(network: EarlyExitNetwork, task: Task, *, data: str = "",
     """Return at most `count` transformed samples of the task's validation split, drawn at random with a fixed seed."""
     split = task.validation
     chosen = np.sort(np.random.default_rng(0).permutation(len(split))[:count])
-    inputs = torch.cat(list(batches(network, split.subset(chosen), _BATCH, torch.device("cpu"))))
+    inputs = network.transform.joined(list(batches(network, split.subset(chosen), _BATCH, torch.device("cpu"))))
     return ParitySamples(inputs.contiguous(), split.name, data)
 
 

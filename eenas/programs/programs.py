@@ -67,7 +67,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
             ProgramFile(
                 file=path.name,
                 sha256=checksum(path),
-                shape=tuple(segment.examples[0].shape[1:]),
+                shape=segment.shape,
                 takes_previous=segment.module.takes_previous,
             )
         )

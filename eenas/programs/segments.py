@@ -201,7 +201,7 @@ class Pt2Segment:
         self._signature = signature
         self._plain = False
         self._lay_out(torch.channels_last)  # as in the network's own `predict`
-        x = np.zeros((2, *signature.file.shape), np.float32)
+        x = self._example(program, signature)
         x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)  # as a segment lays features out
         given = x, np.zeros((2, signature.classes), np.float32) if self._takes_previous else None
         try:
@@ -212,6 +212,16 @@ class Pt2Segment:
             found = self._run(*given)
         numbered = zip([*OUTPUTS[: len(found) - 1], OUTPUTS[1]], found, strict=False)
         signature.check("returns", {name: array.shape for name, array in numbered}, signature.outputs)
+
+    @staticmethod
+    def _example(program: Any, signature: Signature) -> NDArray[Any]:
+        """Return two samples of zeros, or with axes of any length those that the program was exported with."""
+        if all(signature.file.shape):
+            return np.zeros((2, *signature.file.shape), np.float32)
+        given = program.example_inputs
+        if given is None:
+            raise ValueError("the program carries no example of its input")
+        return np.asarray(given[0][0].numpy())
 
     def _lay_out(self, memory_format: Any) -> None:
         for tensor in (*self._module.parameters(), *self._module.buffers()):

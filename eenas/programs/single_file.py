@@ -29,7 +29,8 @@ _FINITE = "image/finite"
 def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     """Return one ONNX model (`onnx.ModelProto`) of the segments' models, given in order. Its batch size is 1.
 
-    Inputs: `x` float32 [1, C, H, W] and, with a default, `thresholds` float32 [K - 1]; at infinity no sample leaves.
+    Inputs: `x` [1, ...] as the first segment takes it (images: float32 [1, C, H, W]) and, with a default, `thresholds`
+    float32 [K - 1]; at infinity no sample leaves.
     Outputs: `classes` int64 [1], `exits` int64 [1] and `logits` float32 [1, num_classes] of that exit. Scores are
     computed in float64, as everywhere in eenas.
 
@@ -41,8 +42,9 @@ def single_file(models: list[Any], policy: ThresholdPolicy) -> Any:
     """
     first, last = models[0].graph, models[-1].graph
     graph = _Nested(models, policy).graph(0, "eenas")
-    shape = [dim.dim_value for dim in first.input[0].type.tensor_type.shape.dim]
-    graph.input.append(helper.make_tensor_value_info(INPUTS[0], onnx.TensorProto.FLOAT, [1, *shape[1:]]))
+    given = first.input[0].type.tensor_type
+    shape = [dim.dim_param or dim.dim_value for dim in given.shape.dim]
+    graph.input.append(helper.make_tensor_value_info(INPUTS[0], given.elem_type, [1, *shape[1:]]))
     if branches := policy.num_exits - 1:
         defaults = np.array(policy.limits(), dtype=np.float32)
         graph.initializer.append(numpy_helper.from_array(defaults, THRESHOLDS))

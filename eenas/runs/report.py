@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-import torch
 
 from eenas.errors import ExportError
 from eenas.measurement.latency import Latency
@@ -178,7 +177,8 @@ def _measured(context: StudyContext, network: EarlyExitNetwork) -> tuple[tuple[L
         return nothing, None
     example = context.backbone.example(spec.batch).to(context.device)
     some = np.random.default_rng(0).permutation(len(context.task.test))[:200]
-    inputs = torch.cat(list(batches(network, context.task.test.subset(some), 100, context.device)))
+    parts = list(batches(network, context.task.test.subset(some), 100, context.device))
+    inputs = network.transform.joined(parts)
     if spec.runtime == "torch":
         found = end_to_end(network, example, device=context.device, spec=spec)
         return found, answers_ms(network, inputs, device=context.device, spec=spec)

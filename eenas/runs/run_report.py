@@ -30,6 +30,7 @@ from eenas.runs.expert_report import ExpertReport
 from eenas.specs import digest, from_table, to_table
 from eenas.study.rivals.known_networks import BACKBONE
 from eenas.study.settings.limits import Limits
+from eenas.tasks.kinds import load_kind
 
 REPORT, DESIGN, ORIGIN = "report.json", "design.json", "study.json"
 TRAINING, CHECKPOINT, WEIGHTS = "training.json", "checkpoint.pt", "weights.safetensors"
@@ -166,6 +167,7 @@ class RunReport:
                 raise FileNotFoundError
             table = read_json(path / REPORT)
             home = Path(table["code_folder"]) if table.get("code_folder") else None
+            load_kind(table.get("transform"), trust_code=trust_code, relative_to=home)
             found = cls(
                 folder=path,
                 study=table["study"],

@@ -89,6 +89,11 @@ class InputSpec:
         """The first tensor, for samples with one tensor."""
         return self.tensors[0][1]
 
+    @property
+    def channels(self) -> int | None:
+        """The length of the axis "channel" of the first tensor, or None if it is open or there is none."""
+        return next((axis.size for axis in self.tensor.axes if axis.name == "channel"), None)
+
     def size(self, axis: str) -> int | None:
         """Return the length of an axis of the first tensor, or None if it varies.
 

@@ -73,7 +73,7 @@ class Task:
     @property
     def channels(self) -> int:
         """The number of channels of the samples."""
-        return self.inputs.size("channel") or 1
+        return self.inputs.channels or 1
 
     @property
     def fit(self) -> Fit:
@@ -206,11 +206,11 @@ def assemble(
     name: str,
     classes: tuple[str, ...],
     sources: Mapping[SourceName, Source],
-    splits: SplitsSpec,
+    splits: SplitsSpec | None = None,
     *,
-    flip: bool | None,
+    flip: bool | None = None,
 ) -> Task:
-    """Return a task made of the sources' samples and labels. `flip` None flips colour images only.
+    """Return a task made of the sources' samples and labels int64 [n]. `flip` None flips colour images only.
 
     Raises TaskError if there are fewer than two classes, a source lacks a class, or the splits do not fit.
     """
@@ -223,6 +223,7 @@ def assemble(
             raise TaskError(
                 f"{name}: the {source} source has no sample of class {listed}; add samples of every class to it"
             )
+    splits = splits or SplitsSpec()
     wanted = splits.with_defaults(test_source="test" in sources, validation_source="validation" in sources)
     parts: dict[str, Split] = {}
     for source, (samples, labels) in sources.items():

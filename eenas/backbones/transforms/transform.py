@@ -1,6 +1,7 @@
 """The contract of a transform: from a task's samples to what a backbone takes."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, Self
 
 import torch
@@ -43,6 +44,23 @@ class Transform(ABC):
         It draws from a generator of its own: the global random state does not change.
         """
         return torch.randn(batch, *self.shape, generator=torch.Generator().manual_seed(0))
+
+    def joined(self, batches: Sequence[Tensor]) -> Tensor:
+        """Return several batches as one. Shorter ones are padded at the end of varying axes, by default with zeros."""
+        if not self.varying:
+            return torch.cat(list(batches))
+        longest = [max(each.shape[axis] for each in batches) for axis in range(batches[0].ndim)]
+        made = batches[0].new_full((sum(map(len, batches)), *longest[1:]), self.padding)
+        at = 0
+        for each in batches:
+            made[(slice(at, at + len(each)), *(slice(size) for size in each.shape[1:]))] = each
+            at += len(each)
+        return made
+
+    @property
+    def padding(self) -> int:
+        """The number in the padding: an id of tokens, else 0."""
+        return 0
 
     @abstractmethod
     def __call__(self, samples: Tensor) -> Tensor:

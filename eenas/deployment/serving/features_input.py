@@ -20,9 +20,10 @@ from eenas.programs.segments import Segment
 
 
 class FeaturesInput(SamplesInput):
-    """Takes `features` at the cut point `cut`, behind the first `exits` exits. `shape` is that of one sample.
+    """Takes `features` at the cut point `cut`, behind the first `exits` exits.
 
-    With `takes_previous`, the first segment behind the split reads the logits of the exit before it.
+    `shape` is that of one sample, 0 for any length. With `takes_previous`, the first segment behind the split reads the
+    logits of the exit before it.
     """
 
     def __init__(self, cut: str, exits: int, shape: tuple[int, ...], *, takes_previous: bool) -> None:
@@ -30,7 +31,7 @@ class FeaturesInput(SamplesInput):
 
     def facts(self, model: ExportedModel) -> Sequence[TensorFacts]:
         """See `SamplesInput`."""
-        features = TensorFacts(FEATURE_TENSOR, "FP32", (-1, *self._shape))
+        features = TensorFacts(FEATURE_TENSOR, "FP32", (-1, *(side or -1 for side in self._shape)))
         if not self._needs_logits(model):
             return [features]
         return [features, TensorFacts(LOGITS_TENSOR, "FP32", (-1, self._exits, len(model.classes)))]
@@ -44,8 +45,9 @@ class FeaturesInput(SamplesInput):
         """See `SamplesInput`. The state of the policy is that after the earlier exits, replayed on their logits."""
         needed = (FEATURE_TENSOR, LOGITS_TENSOR) if self._needs_logits(model) else (FEATURE_TENSOR,)
         check_names(tensors, needed, (LOGITS_TENSOR, SCALE, OFFSET))
-        if (got := tensors[FEATURE_TENSOR].shape)[1:] != self._shape:  # before int8 takes four times the memory
-            wanted = f"[N, {', '.join(map(str, self._shape))}]"
+        got = tensors[FEATURE_TENSOR].shape
+        if len(got) != 1 + len(self._shape) or not self._fits(got[1:]):  # before int8 takes four times the memory
+            wanted = f"[N, {', '.join(str(side or 'any') for side in self._shape)}]"
             raise InputError(f"{FEATURE_TENSOR} must be {wanted} at {self.cut!r}, got {list(got)}")
         features = decode_features(tensors)
         check_finite(features)
@@ -63,6 +65,10 @@ class FeaturesInput(SamplesInput):
             _, state = policy.decide(k, earlier[:, k], state)
         previous = np.ascontiguousarray(earlier[:, -1]) if self._exits else None
         return self._job(model, policy, Entry(x=features, first=self._exits, previous=previous, state=state), deadline)
+
+    def _fits(self, shape: tuple[int, ...]) -> bool:
+        """Whether the features of a sample have the stated sides, and at least one of each side of any length."""
+        return all(side == own or (own == 0 and side > 0) for side, own in zip(shape, self._shape, strict=True))
 
     def _needs_logits(self, model: ExportedModel) -> bool:
         """Whether the state of the policy, a controller or the next exit depends on the exits before the split."""

@@ -58,7 +58,9 @@ class WholeModel(SamplesInput):
 
     def facts(self, model: ExportedModel) -> Sequence[TensorFacts]:
         """See `SamplesInput`."""
-        return [TensorFacts(self._name, "FP32", (-1, *model.manifest.preprocessing.shape))]
+        preprocessing = model.manifest.preprocessing
+        datatype = {"float32": "FP32", "int64": "INT64"}[preprocessing.dtype]
+        return [TensorFacts(self._name, datatype, (-1, *(side or -1 for side in preprocessing.shape)))]
 
     def segments(self, model: ExportedModel) -> Sequence[Segment]:
         """See `SamplesInput`."""
@@ -68,7 +70,7 @@ class WholeModel(SamplesInput):
         """See `SamplesInput`."""
         check_names(tensors, (self._name,))
         batch = tensors[self._name]
-        if batch.dtype in (np.float16, np.float64):
+        if batch.dtype in (np.float16, np.float64) and model.manifest.preprocessing.dtype == "float32":
             with np.errstate(over="ignore"):  # infinity is refused below
                 batch = batch.astype(np.float32)
         x, facts, state, experts = model.manifest.preprocessing.checked(batch), model.manifest.experts, None, None

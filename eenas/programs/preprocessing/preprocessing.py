@@ -12,7 +12,7 @@ from eenas.errors import InputError
 
 
 class Preprocessing(ABC):
-    """Converts samples to inputs of a program: float32 [N, *shape].
+    """Converts samples to inputs of a program: one array [N, *shape] of `dtype`.
 
     `prepare` makes a batch for `checked` from single samples in files or memory. `checked` transforms raw batches and
     rejects batches that a program does not accept.
@@ -21,23 +21,28 @@ class Preprocessing(ABC):
     @property
     @abstractmethod
     def shape(self) -> tuple[int, ...]:
-        """The shape of one sample as the programs take it."""
+        """The shape of one sample as the programs take it. An axis of any length has 0."""
+
+    @property
+    def dtype(self) -> str:
+        """The type of the array: "float32", or "int64" for ids of tokens."""
+        return "float32"
 
     @abstractmethod
     def prepare(self, sources: Sequence[Any]) -> NDArray[Any]:
         """Return samples prepared as for training: a batch for `checked`."""
 
     @abstractmethod
-    def __call__(self, samples: NDArray[Any]) -> NDArray[np.float32]:
+    def __call__(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Transform a raw batch as a task yields it. Raises InputError for any other shape or type."""
 
     @abstractmethod
-    def checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
+    def checked(self, batch: NDArray[Any]) -> NDArray[Any]:
         """Return the batch as the programs take it. Raises InputError if the model does not accept it."""
 
-    def blank(self, batch: int) -> NDArray[np.float32]:
-        """Return a batch of `batch` samples of zeros, as the programs take it."""
-        return np.zeros((batch, *self.shape), dtype=np.float32)
+    def blank(self, batch: int) -> NDArray[Any]:
+        """Return a batch of `batch` samples of zeros, as the programs take it. An axis of any length has one."""
+        return np.zeros((batch, *(side or 1 for side in self.shape)), dtype=self.dtype)
 
 
 def check_is_array(batch: Any) -> None:

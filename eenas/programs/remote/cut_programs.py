@@ -10,7 +10,7 @@ from eenas.backbones.cut_points import with_batch_size
 from eenas.backbones.exported import export_program
 from eenas.errors import CutError, ExportError
 from eenas.networks.network import EarlyExitNetwork
-from eenas.programs.exit_segment import ExitSegment, SegmentProgram
+from eenas.programs.exit_segment import ExitSegment, SegmentProgram, stated_shape
 from eenas.programs.experts.expert_programs import BackbonePart
 from eenas.programs.onnx_program import onnx_model
 from eenas.programs.programs import need_onnx, write_onnx
@@ -51,9 +51,9 @@ def write_cut_programs(network: EarlyExitNetwork, names: tuple[str, ...], at: st
         _write(rest, given, file, at, "" if exit_ == network.final else exit_)
     return CutPrograms(
         tail=folder / TAIL,
-        tail_shape=tuple(features[number].shape[1:]),
+        tail_shape=stated_shape(features[number], tail.varying),
         rest=file,
-        rest_shape=tuple(features[-1].shape[1:]),
+        rest_shape=stated_shape(features[-1], rest.varying),
     )
 
 

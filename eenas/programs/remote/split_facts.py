@@ -24,8 +24,8 @@ class SplitFacts:
 
     `half` is "edge" or "cloud". `model` is the identity of the whole model and `partner` the digest of the programs of
     the other half. The first `exits` exits of the model run on the edge. `shape` is that of one sample's features at
-    the split, float32 before any codec. With `sends_logits`, the logits of those exits are sent with the features,
-    because a later exit or the state of the policy depends on them.
+    the split (0 for any length), float32 before any codec. With `sends_logits`, the logits of those exits are sent with
+    the features, because a later exit or the state of the policy depends on them.
     """
 
     at: str
@@ -71,8 +71,8 @@ def split_facts(table: Any, exits: Sequence[str]) -> SplitFacts:
     stated = (feature.get("name"), feature.get("dtype"))
     need(stated == (FEATURE_TENSOR, "float32"), "split.feature", f"called {FEATURE_TENSOR!r}, float32", stated)
     shape = feature.get("shape")
-    right = isinstance(shape, list) and 1 <= len(shape) <= 8 and all(is_whole(side, 1, 1 << 28) for side in shape)
-    need(right, "split.feature.shape", "a list of positive whole numbers", shape)
+    right = isinstance(shape, list) and 1 <= len(shape) <= 8 and all(is_whole(side, 0, 1 << 28) for side in shape)
+    need(right, "split.feature.shape", "a list of whole numbers, 0 for any length", shape)
     sends = entry(table, "sends_logits", "split")
     need(isinstance(sends, bool), "split.sends_logits", "true or false", sends)
     return SplitFacts(

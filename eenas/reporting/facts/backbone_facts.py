@@ -49,10 +49,10 @@ def shape_text(shape: FeatureShape) -> str:
 
 def size_words(inputs: InputSpec) -> str:
     """Return the size of inputs as text such as "32 × 32 px", "2 × 64 points"."""
-    sizes = [axis.size for axis in inputs.tensor.axes]
+    sizes = ["any" if axis.size is None else axis.size for axis in inputs.tensor.axes]
     if inputs.kind == "images":
         return " × ".join(map(str, sizes[1:])) + " px"
-    return " × ".join(map(str, sizes)) + " points"
+    return " × ".join(map(str, sizes)) + (" points" if inputs.kind == "series" else "")
 
 
 def profile_json(profile: Profile, inputs: InputSpec, *, classes: int) -> str:

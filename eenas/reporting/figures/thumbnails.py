@@ -48,6 +48,8 @@ def samples_facts(picked: Picked, limit: int = SHOWN) -> SamplesFacts:
 def pictures(task: Task, picked: Picked, facts: SamplesFacts) -> dict[int, str]:
     """A drawing as a data URL for each position that the facts name: a PNG of an image, lines (SVG) of a series.
 
+    Samples of other kinds have none.
+
     Raises StudyError where the task's validation split is not the one whose exit tables were kept, and TaskError for a
     sample that cannot be read.
     """
@@ -58,6 +60,8 @@ def pictures(task: Task, picked: Picked, facts: SamplesFacts) -> dict[int, str]:
     rows = np.array(positions, dtype=np.int64)
     if task.inputs.kind == "series":
         drawn = [line_drawing(series) for series in split.reader(task.inputs)[rows].numpy()]
+    elif task.inputs.kind != "images":
+        return {}
     else:
         drawn = [png_url(image) for image in split.reader(small(task.inputs))[rows].numpy()]
     return dict(zip(positions, drawn, strict=True))

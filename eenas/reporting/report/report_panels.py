@@ -105,7 +105,7 @@ def samples(source: ReportSource) -> Panel:
         (f"leave first (at {facts.first[0].exit}), the most confident ones", facts.first),
         (f"leave last (at {facts.last[0].exit}), the least confident ones", facts.last),
     )
-    shown = [(title, [_shown(each, found[each.position], classes) for each in row]) for title, row in rows]
+    shown = [(title, [_shown(each, found.get(each.position, ""), classes) for each in row]) for title, row in rows]
     return Panel(above=render("samples.html", point=of_point(picked), rows=shown))
 
 
