@@ -27,6 +27,8 @@ BESIDES = {
     ("policies/right_answers.py", "uint8"),
     ("programs/remote/edge_client.py", "uint8"),  # bytes are sent as they are
     ("programs/remote/tensors.py", "uint8"),  # a datatype of the protocol
+    *((file, "uint8") for file in ("tasks/text/text_bytes.py", "backbones/transforms/text_transform.py")),  # bytes
+    ("programs/preprocessing/text_preprocessing.py", "uint8"),
     ("tasks/arrays.py", "pixels"),  # where kinds are chosen among
     ("tasks/arrays.py", "uint8"),
     ("tasks/sample_check.py", "picture"),

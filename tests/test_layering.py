@@ -20,8 +20,8 @@ STEPS = (
     *("testing", "cli"),
 )
 ENTERS = {
-    "tasks": {"sklearn", "scipy", "PIL", "aeon"},
-    "backbones": {"timm", "torchvision", "huggingface_hub"},
+    "tasks": {"sklearn", "scipy", "PIL", "aeon", "tokenizers", "pyarrow"},
+    "backbones": {"timm", "torchvision", "huggingface_hub", "transformers"},
     "measurement": {"filelock", "ptflops"},
     "records": {"sqlalchemy"},
     "programs": {"onnx", "onnxruntime", "onnxscript", "zstandard", "lz4"},

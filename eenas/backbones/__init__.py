@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from eenas.backbones.features import FeatureShape
     from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
     from eenas.backbones.models.names import backbone_names
+    from eenas.backbones.models.token_mask import TokenMask
     from eenas.backbones.transforms.image_transform import InputTransform
+    from eenas.backbones.transforms.text_transform import TextTransform
     from eenas.backbones.transforms.transform import Transform
 
 _HOMES = {
@@ -22,6 +24,8 @@ _HOMES = {
     "CutPoint": "cut_points",
     "FeatureShape": "features",
     "InputTransform": "transforms.image_transform",
+    "TextTransform": "transforms.text_transform",
+    "TokenMask": "models.token_mask",
     "Transform": "transforms.transform",
     "backbone_names": "models.names",
     "load_backbone": "load",
@@ -34,6 +38,8 @@ __all__ = [
     "CutPoint",
     "FeatureShape",
     "InputTransform",
+    "TextTransform",
+    "TokenMask",
     "Transform",
     "backbone_names",
     "load_backbone",

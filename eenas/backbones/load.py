@@ -15,14 +15,16 @@ from eenas.backbones.detours import cut_points_of
 from eenas.backbones.extra_state import check_extra_state, split_state, to_text
 from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
+from eenas.backbones.models.hf_models import HfParts, HfWish, build_hf
 from eenas.backbones.models.names import read_name
 from eenas.backbones.models.own_models import build_own
-from eenas.backbones.models.taken_inputs import check_kind, inputs_at
+from eenas.backbones.models.taken_inputs import check_kind, inputs_at, length_of
 from eenas.backbones.models.timm_models import build_timm
 from eenas.backbones.models.torchvision_models import build_torchvision
 from eenas.backbones.models.user_models import call_factory, python_module, user_transform
 from eenas.backbones.outputs import with_one_output
 from eenas.backbones.probabilities import with_logits
+from eenas.backbones.transforms.text_transform import with_max_length
 from eenas.backbones.transforms.transform import Transform
 from eenas.backbones.weights.weights import find_weights, load_weights, no_published_weights, read_weights
 from eenas.errors import BackboneError, CutError, SpecError, nearest
@@ -38,11 +40,12 @@ from eenas.user_code import load_object
 class BackboneSpec:
     """The backbone of a study.
 
-    `name`: a timm model, `torchvision:NAME`, one of eenas's own, `package.module:factory` or `./file.py:factory`.
+    `name`: a timm model, `torchvision:NAME`, `hf:NAME_OR_FOLDER` of transformers, one of eenas's own,
+    `package.module:factory` or `./file.py:factory`.
     `weights`: "none", "pretrained" or the path of a file. `cut_points`: the ones that branches may use, "blocks" (the
     ends of blocks), "all", or names. `channels`: the input channels. `mean` and `std` normalise pixels in [0, 1]; each
-    is one number, or one per channel. None keeps the backbone's own value; a named backbone takes the channels of the
-    task if these are neither 1 nor 3.
+    is one number, or one per channel. `max_length` is the number of tokens of a text from which on it is truncated.
+    None keeps the backbone's own value; a named backbone takes the channels of the task if these are neither 1 nor 3.
     """
 
     name: str
@@ -52,6 +55,7 @@ class BackboneSpec:
     channels: int | None = None
     mean: float | tuple[float, ...] | None = None
     std: float | tuple[float, ...] | None = None
+    max_length: int | None = None
 
     def __post_init__(self) -> None:
         """Raise SpecError for empty values and for less than one channel."""
@@ -60,6 +64,8 @@ class BackboneSpec:
             raise SpecError(f"name, weights and cut_points of a backbone must not be empty, got {given}; set them")
         if self.channels is not None and self.channels < 1:
             raise SpecError(f"channels of a backbone must be at least 1, got {self.channels}")
+        if self.max_length is not None and self.max_length < 2:
+            raise SpecError(f"max_length of a backbone must be at least 2 tokens, got {self.max_length}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,11 +126,11 @@ def load_backbone(
     """Build the backbone for a task of `num_classes` classes, and find its cut points.
 
     `inputs` are the task's. `input_size` is short for images of three channels and this size, one number or (height,
-    width), and for series of this length if the backbone takes series. Without either, the backbone's own inputs are
-    taken. A module is used as it is; its classifier is replaced in place if its number of classes differs. Weights that
-    are not loaded are initialised from torch's random state. Raises BackboneError for an unknown name (with the nearest
-    ones) or unsuitable inputs, WeightsError for weights that do not fit, CutError for a backbone without cut points,
-    and PluginError for the user's code without `trust_code`.
+    width), for series of this length if the backbone takes series, and for texts of so many tokens. Without either, the
+    backbone's own inputs are taken. A module is used as it is; its classifier is replaced in place if its number of
+    classes differs. Weights that are not loaded are initialised from torch's random state. Raises BackboneError for an
+    unknown name (with the nearest ones) or unsuitable inputs, WeightsError for weights that do not fit, CutError for a
+    backbone without cut points, and PluginError for the user's code without `trust_code`.
     """
     notify = listener or silent
     if num_classes < 2:
@@ -150,6 +156,7 @@ def load_backbone(
     file = find_weights(spec.weights, relative_to) if spec.weights not in ("none", "pretrained") else None
     state = read_weights(file, notify) if file is not None else None
     check_kind(spec.name, kind, inputs)
+    parts: HfParts | None = None
     channels = inputs.channels or 3
     size = size_of(inputs)
     wanted = spec.channels if spec.channels is not None else None if channels in (1, 3) else channels
@@ -159,6 +166,19 @@ def load_backbone(
         module, transform = build_timm(bare, num_classes, size, pretrained=pretrained, wanted_channels=wanted)
     elif kind == "torchvision":
         module, transform = build_torchvision(bare, num_classes, size, pretrained=pretrained, wanted_channels=wanted)
+    elif kind == "hf":
+        parts = build_hf(
+            bare,
+            HfWish(
+                num_classes=num_classes,
+                max_length=spec.max_length,
+                length=length_of(spec.name, input_size),
+                needs_weights=pretrained,
+                trust_code=trust_code,
+                relative_to=relative_to,
+            ),
+        )
+        module, transform = parts.module, parts.transform
     else:
         factory = load_object(bare, trust_code=trust_code, relative_to=relative_to)
         module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
@@ -167,6 +187,8 @@ def load_backbone(
     taken = transform.inputs.channels
     if spec.channels not in (None, taken):
         raise BackboneError(f"{spec.name}: takes {taken} channels, got backbone.channels = {spec.channels}")
+    if spec.max_length is not None:
+        transform = with_max_length(transform, spec.max_length, spec.name)
     transform = transform.stated(_numbers(spec.mean), _numbers(spec.std))
     load_kind({"kind": transform.inputs.kind}, trust_code=trust_code, relative_to=relative_to)
     initialise(module, _example(module, transform, 2))
@@ -179,6 +201,12 @@ def load_backbone(
         count_classes(module, example, spec.name)  # report an unsuitable input size before unsuitable weights
         head = find_classifier(module, example)
         fresh = not load_weights(module, state, classifier=head, source=spec.weights, listener=notify)
+    elif parts is not None:
+        fresh = parts.fresh
+        if parts.untrained:
+            notify(Notice(f"{spec.name}: has no weights, so it starts untrained"))
+        elif fresh:
+            notify(Notice(f"{spec.name}: its classifier starts untrained"))
     elif pretrained:
         published = getattr(module, "pretrained_cfg", {}).get("num_classes", num_classes) if kind == "timm" else None
         fresh = published not in (None, num_classes)
@@ -189,7 +217,7 @@ def load_backbone(
     else:
         fresh = True
         notify(Notice(f"{spec.name}: weights none, so it starts untrained (--weights pretrained or PATH loads some)"))
-    untrained = spec.weights == "none" and kind != "code"
+    untrained = parts.untrained if parts is not None else spec.weights == "none" and kind != "code"
     found = _finish(module, transform, spec, num_classes, fresh=fresh, notify=notify)
     return replace(found, untrained=untrained)
 

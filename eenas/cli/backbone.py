@@ -9,12 +9,15 @@ from eenas.cli.terminal.console import out, suggest, write_json
 
 Classes = Annotated[int, typer.Option(metavar="N", min=2, help="Number of classes.")]
 InputSize = Annotated[
-    str | None, typer.Option(metavar="N|HxW", help="Image size or series length (default: the backbone's own).")
+    str | None,
+    typer.Option(metavar="N|HxW", help="Image size, or length of series or texts (default: the backbone's own)."),
 ]
 
 
 def backbone(
-    name: Annotated[str, typer.Argument(metavar="NAME", help="A timm name, torchvision:NAME, cifar_resnet20, ...")],
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="A timm name, torchvision:NAME, hf:FOLDER, cifar_resnet20, ...")
+    ],
     every: Annotated[bool, typer.Option("--all", help="Show every cut point, not only block ends.")] = False,
     classes: Classes = 10,
     input_size: InputSize = None,
@@ -57,5 +60,5 @@ def backbone(
         "whole backbone", "", quantity(profile.total_macs), "100 %", quantity(profile.total_parameters), "100 %"
     )
     out().print(made)
-    task = "waves" if loaded.transform.inputs.kind == "series" else None
+    task = {"series": "waves", "text": "phrases"}.get(loaded.transform.inputs.kind)
     suggest("search", backbone=name, task=task, trust_code=trust_code)

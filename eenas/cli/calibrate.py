@@ -14,7 +14,9 @@ def calibrate(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder that eenas export wrote.")],
     data: Annotated[
         str,
-        typer.Option(metavar="TASK", help="New labelled samples: folder:PATH, npz:PATH, ts:PATH or a function."),
+        typer.Option(
+            metavar="TASK", help="New labelled samples: folder:PATH, npz:PATH, ts:PATH, text:PATH or a function."
+        ),
     ],
     max_accuracy_drop: Annotated[
         float | None,

@@ -17,7 +17,9 @@ STORAGE = "sqlite:///eenas.db"
 Storage = Annotated[str, typer.Option(metavar="URL", help="Database of the studies: SQLite or PostgreSQL.")]
 Backbone = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="A timm name, torchvision:NAME, cifar_resnet20, package.module:factory, ..."),
+    typer.Option(
+        metavar="NAME", help="A timm name, torchvision:NAME, hf:FOLDER, cifar_resnet20, package.module:factory, ..."
+    ),
 ]
 Study = Annotated[str | None, typer.Option(metavar="FILE", help="A study file, or the name of a shipped study.")]
 Name = Annotated[
@@ -35,7 +37,10 @@ Overrides = Annotated[
 TrustCode = Annotated[bool, typer.Option("--trust-code", help="Run Python code that a file or a name refers to.")]
 Data = Annotated[
     str | None,
-    typer.Option(metavar="TASK", help="Labelled samples: digits, waves, folder:PATH, npz:PATH, ts:PATH or a function."),
+    typer.Option(
+        metavar="TASK",
+        help="Labelled samples: digits, waves, phrases, folder:PATH, npz:PATH, ts:PATH, text:PATH or a function.",
+    ),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images, and list them.")]
 Threads = Annotated[int | None, typer.Option(metavar="N", help="Threads within an operator (default: one per core).")]

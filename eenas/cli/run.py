@@ -25,7 +25,8 @@ from eenas.escaping import one_line
 def run(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder exported with --format onnx or pt2.")],
     files: Annotated[
-        list[Path], typer.Argument(metavar="FILES...", help="Image files, .npy files of series, or folders of them.")
+        list[str],
+        typer.Argument(metavar="FILES...", help="Image files, .npy files of series, folders of them, or texts."),
     ],
     max_macs: Annotated[
         float | None,
@@ -45,10 +46,11 @@ def run(
     trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
-    """Answer files with an exported model, one sample at a time.
+    """Answer files or texts with an exported model, one sample at a time.
 
     Prints the class, its confidence, the exit that answered, and the time of each sample alone. Unreadable files get
-    an error line and exit status 2; the others are answered.
+    an error line and exit status 2; the others are answered. A model of texts answers texts and the lines of .txt
+    files.
 
     With --remote, samples that do not leave up to the split are answered by a server (`eenas serve`), and by the last
     exit here if it does not answer in time. OUT is then an edge folder of `eenas split`, or a model with --split.
@@ -79,7 +81,7 @@ def run(
     others = [one for one in found if not isinstance(one, FileAnswer)]
     if json:
         tried = [one for one in found if isinstance(one, FileAnswer) or not one.hidden]
-        tables = [{**vars(one), "file": one_line(str(one.file))} for one in tried]
+        tables = [{**vars(one), "file": None if one.file is None else one_line(str(one.file))} for one in tried]
         given = [{name: value for name, value in table.items() if value is not None} for table in tables]
         write_json(writer.dumps(given, indent=2))
     elif answers:

@@ -68,7 +68,7 @@ def of_run(folder: Path, module: nn.Module | None, trust_code: bool) -> Source:
     network.policy = own or report.reported.policy
     network.certify(None if own else report.reported.guarantee)
     if report.transform is not None:
-        network.transform = report.transform
+        network.transform = report.transform.with_files(folder)
     return replace(package, trained=True, measured=_measured(report), card=run_card(report)), found
 
 

@@ -2,6 +2,7 @@
 
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.backbones.transforms.text_transform import TextTransform
 from eenas.backbones.transforms.transform import Transform
 from eenas.tasks.images.frame import BORDER
 
@@ -16,6 +17,8 @@ def usage_section(transform: Transform | None, *, predicts: bool) -> str:
         name, what = "series", "floats [N, channels, length]"
     elif isinstance(transform, InputTransform):
         name, what = "images", "uint8 [N, C, H, W]"
+    elif isinstance(transform, TextTransform):
+        name, what = "texts", "a list of texts"
     lines = [
         "## Use",
         "",
@@ -40,9 +43,13 @@ def device_section(transform: Transform) -> str:
         given = (
             'series = model.preprocess("series.npy")  # float32 [N, channels, length]; paths, arrays or a list of them'
         )
+    files = "`eenas.json`, `runtime.py` and the `segment_*` files of this folder"
+    if isinstance(transform, TextTransform):
+        given = 'texts = model.preprocess("a text")  # ids int64 [N, L]; texts, Paths of .txt files or a list of them'
+        files = "`eenas.json`, `runtime.py`, `tokenizer.json` and the `segment_*` files of this folder, and tokenizers"
     name = given.partition(" ")[0]
     return f"""{ON_A_DEVICE}
-A device needs only `eenas.json`, `runtime.py` and the `segment_*` files of this folder.
+A device needs only {files}.
 
 ```python
 import runtime
@@ -59,6 +66,8 @@ def preparation_section(transform: Transform) -> tuple[str, ...]:
     """Return the lines of the section on preparing a sample, step by step."""
     if isinstance(transform, SeriesTransform):
         return _of_series(transform)
+    if isinstance(transform, TextTransform):
+        return _of_texts(transform)
     return _of_pictures(transform) if isinstance(transform, InputTransform) else _of_others(transform)
 
 
@@ -89,6 +98,21 @@ def _of_series(transform: SeriesTransform) -> tuple[str, ...]:
         scaled if transform.mean else "2. Use the values unchanged.",
         "",
         "`preprocess` of `runtime.py` and `network.transform` do the second step. `predict` takes the result.",
+        "",
+    )
+
+
+def _of_texts(transform: TextTransform) -> tuple[str, ...]:
+    return (
+        "## How a text is prepared",
+        "",
+        f"1. The tokenizer in `tokenizer.json` (SHA-256 {transform.tokenizer}) turns it into ids, truncated to "
+        f"{transform.max_length} tokens.",
+        f"2. A batch is padded on the right by the id {transform.pad} to its longest text, rounded up to a multiple of "
+        "8 tokens.",
+        "",
+        f"MACs and latency are those of a text of {transform.shape[0]} tokens. `preprocess` of `runtime.py` and "
+        "`network.transform` do both steps; `predict` takes the result.",
         "",
     )
 

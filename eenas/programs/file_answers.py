@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +12,26 @@ from numpy.typing import NDArray
 from eenas.errors import InputError, PictureError
 from eenas.escaping import one_line
 from eenas.programs.preprocessing.series_preprocessing import SeriesPreprocessing
+from eenas.programs.preprocessing.text_preprocessing import TextPreprocessing
 from eenas.programs.runtime import ExportedModel
 from eenas.tasks.images.image_files import endings, is_hidden
 
 SERIES_ENDINGS: tuple[str, ...] = (".npy",)
+TEXT_ENDINGS: tuple[str, ...] = (".txt",)
+_KINDS = {SERIES_ENDINGS: ("series", ""), TEXT_ENDINGS: ("text", "")}
 
 
 @dataclass(frozen=True, kw_only=True)
 class FileAnswer:
     """The answer to one sample of `file`: the name of the class, its probability at the exit, and the exit.
 
-    `number` is the index of the sample in a file with several, else None. `milliseconds` is the time of `predict` for
+    `file` is None for a text that was given itself, and `text` is the text for a model of texts. `number` is the index
+    of the sample in a file with several, else None. `milliseconds` is the time of `predict` for
     this sample, without reading and decoding. `answered` says where the answer of a model with a server comes from.
     """
 
-    file: Path
+    file: Path | None
+    text: str | None = None
     number: int | None = None
     label: str
     confidence: float
@@ -44,13 +49,17 @@ class Unanswered:
     hidden: bool = False
 
 
-def answer_files(model: ExportedModel, paths: Sequence[Path]) -> Iterator[FileAnswer | Unanswered]:
+def answer_files(model: ExportedModel, paths: Sequence[Path | str]) -> Iterator[FileAnswer | Unanswered]:
     """Answer files in order, with batch size 1. A folder stands for the matching files directly in it, sorted by name.
 
     The files are images, or `.npy` files for a model of series (`SeriesPreprocessing.prepare`). An unreadable file
-    yields `Unanswered`. Raises InputError for a model of images whose number of channels no image file has.
+    yields `Unanswered`. For a model of texts, a path is a file with a text in each line, and a str that is no file is
+    itself a text. Raises InputError for a model of images whose number of channels no image file has.
     """
     preprocessing = model.manifest.preprocessing
+    if isinstance(preprocessing, TextPreprocessing):
+        yield from _text_answers(model, preprocessing, paths)
+        return
     known = SERIES_ENDINGS
     if not isinstance(preprocessing, SeriesPreprocessing):
         if preprocessing.shape[0] not in (1, 3):
@@ -59,7 +68,7 @@ def answer_files(model: ExportedModel, paths: Sequence[Path]) -> Iterator[FileAn
             )
         known = tuple(endings())
     is_warm = False
-    for file in (file for path in paths for file in _files(path, known)):
+    for file in (file for path in paths for file in _files(Path(path), known)):
         if isinstance(file, Unanswered):
             yield file
             continue
@@ -76,7 +85,36 @@ def answer_files(model: ExportedModel, paths: Sequence[Path]) -> Iterator[FileAn
             yield _answer(model, file, several, samples[number : number + 1])
 
 
-def _answer(model: ExportedModel, file: Path, number: int | None, sample: NDArray[Any]) -> FileAnswer:
+def _text_answers(
+    model: ExportedModel, preprocessing: TextPreprocessing, sources: Sequence[Path | str]
+) -> Iterator[FileAnswer | Unanswered]:
+    """Answer texts and the texts in files, one at a time."""
+    is_warm = False
+    for source in sources:
+        is_file = isinstance(source, Path) or os.path.exists(source) or source.lower().endswith(TEXT_ENDINGS)
+        given: list[Path | str | Unanswered] = [source]
+        if is_file:
+            given = [*_files(Path(source), TEXT_ENDINGS)]
+        for each in given:
+            if isinstance(each, Unanswered):
+                yield each
+                continue
+            try:
+                texts = preprocessing.texts(each)
+                samples = [model.preprocess(text) for text in texts]
+            except InputError as error:
+                yield Unanswered(file=Path(each), reason=str(error))
+                continue
+            if not is_warm:
+                model.warm_up()
+                is_warm = True
+            file = each if isinstance(each, Path) else None
+            for number, (text, sample) in enumerate(zip(texts, samples, strict=True)):
+                found = _answer(model, file, None if len(texts) == 1 else number, sample)
+                yield replace(found, text=text)
+
+
+def _answer(model: ExportedModel, file: Path | None, number: int | None, sample: NDArray[Any]) -> FileAnswer:
     began = time.perf_counter()
     answer = model.predict(sample)
     elapsed = time.perf_counter() - began
@@ -103,7 +141,7 @@ def _files(path: Path, known: tuple[str, ...]) -> list[Path | Unanswered]:
         return [Unanswered(file=path, reason=f"{shown}: cannot be read ({error.strerror}); change its permissions")]
     found = [path / name for name in names if name.lower().endswith(known)]
     if not found:
-        kind, more = ("series", "") if known == SERIES_ENDINGS else ("image", ", ...")
+        kind, more = _KINDS.get(known, ("image", ", ..."))
         return [Unanswered(file=path, reason=f"{shown}: contains no {kind} files ({', '.join(known[:6])}{more})")]
     return [_hidden(file) if is_hidden(file.name) else file for file in found]
 

@@ -243,7 +243,7 @@ def export_errors(file: Path, *, advice: str = "; export the network again") -> 
 
 
 def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> Manifest:
-    preprocessing = preprocessing_from(table["transform"])
+    preprocessing = preprocessing_from(table["transform"]).opened_in(folder)
     program, measured, exits = table.get("program"), table["measured"], tuple(table["exits"])
     if program is None:
         program = {"kind": "torch", "segments": []}

@@ -17,6 +17,7 @@ from eenas.programs.experts.expert_facts import ExpertFacts
 from eenas.programs.json_files import entry, is_number, is_text, is_whole, need
 from eenas.programs.preprocessing.kinds import OF_IMAGES, PREPROCESSINGS
 from eenas.programs.preprocessing.series_preprocessing import SERIES
+from eenas.programs.preprocessing.text_preprocessing import TEXT
 from eenas.programs.remote.split_facts import CLOUD, TAIL, SplitFacts, check_half_programs
 
 PROGRAM_KINDS = ("onnx", "pt2")
@@ -146,6 +147,9 @@ def _check_transform(table: Mapping[str, Any]) -> None:
     kind = table.get("kind", OF_IMAGES)
     own = isinstance(kind, str) and (kind in PREPROCESSINGS or is_reference(kind))
     need(own, "transform.kind", f"one of {', '.join(PREPROCESSINGS)}, or left out", kind)
+    if kind == TEXT:
+        digest = entry(table, "tokenizer", "transform")
+        need(_is_digest(digest), "transform.tokenizer", "a SHA-256 of 64 hexadecimal digits", digest)
     if kind not in (OF_IMAGES, SERIES):  # its preprocessing checks the other fields
         return
     channels = entry(table, "channels", "transform")

@@ -14,6 +14,8 @@ from torch import nn
 
 from eenas.backbones.copies import copy_of
 from eenas.backbones.load import BackboneSpec, load_backbone
+from eenas.backbones.models.hf_models import CONFIG_FILE
+from eenas.backbones.models.names import HF, is_code
 from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.bounds import MOST_JSON, read_file
 from eenas.designs.design import Design
@@ -44,13 +46,14 @@ from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.kinds import load_kind
+from eenas.tasks.text.tokenization import TOKENIZER_FILE
 from eenas.training.strategies import STRATEGIES
 
 DESIGN, WEIGHTS, CARD = "design.json", "weights.safetensors", "README.md"
 EXPERTS = "experts.safetensors"
 """The file with the exits of all experts but the first, whose exits are those of the network itself."""
 _LONGEST = 600  # characters of an error that repeats a value of a file
-_NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, EXPERTS, CARD, TAIL)
+_NAMES = (SINGLE_FILE, RUNTIME, DESIGN, WEIGHTS, EXPERTS, CARD, TAIL, TOKENIZER_FILE, CONFIG_FILE)
 _NUMBERED = (r"segment_\d+\.(onnx|pt2)", r"expert_\d+_(exit|segment)_\d+\.onnx")
 _OURS = re.compile("|".join((*_NUMBERED, *map(re.escape, _NAMES))))
 """The names of all files except the manifest."""
@@ -115,7 +118,10 @@ def fill_folder(package: Package, out: Path, programs: Programs | None = None) -
     write_text(out / DESIGN, network.design.to_json())
     save_weights(network, out / WEIGHTS)
     write_text(out / CARD, package.card)
-    manifest["files"] = {name: checksum(out / name) for name in (DESIGN, WEIGHTS)}
+    more = {**network.transform.files, **getattr(network.backbone, "folder_files", {})}
+    for name, text in more.items():
+        write_text(out / name, text)
+    manifest["files"] = {name: checksum(out / name) for name in (DESIGN, WEIGHTS, *more)}
     write_manifest(manifest, out)
 
 
@@ -171,9 +177,11 @@ def load_base(
         _check_files(path, manifest)
         design = load_design(path / DESIGN, trust_code=trust_code)
         _check_design(design, manifest)
-        transform = transform_from_table(manifest["transform"], key="transform")
+        transform = transform_from_table(manifest["transform"], key="transform").with_files(path)
         _check_inputs(manifest, design, transform.inputs)
         name = str(manifest["backbone"]["name"])
+        if name.startswith(HF) and (path / CONFIG_FILE).is_file():
+            name = f"{HF}{path.resolve()}"
         check_code(name, given=backbone is not None, trust_code=trust_code)
         found = load_backbone(
             BackboneSpec(name=name, channels=transform.inputs.channels) if backbone is None else copy_of(backbone),
@@ -196,7 +204,7 @@ def check_code(name: str, *, given: bool, trust_code: bool) -> None:
     if name.startswith("module:"):
         kind = name.removeprefix("module:")
         raise ExportError(f"the backbone was a Python module of type {kind}; give it again: backbone=...")
-    if is_reference(name) and not name.startswith("torchvision:") and not trust_code:
+    if is_code(name) and not trust_code:
         raise ExportError(f"the backbone {name!r} is Python code; pass trust_code=True (--trust-code) if you trust it")
 
 

@@ -150,8 +150,10 @@ class RunReport:
         return table
 
     def save(self) -> None:
-        """Write the report into its folder."""
+        """Write the report into its folder, and the files of the transform."""
         text = json.dumps(self.json_table(), indent=2, allow_nan=False) + "\n"
+        for name, content in ({} if self.transform is None else self.transform.files).items():
+            write_text(self.folder / name, content)
         write_text(self.folder / REPORT, text)
 
     @classmethod

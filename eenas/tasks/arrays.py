@@ -17,6 +17,7 @@ from eenas.tasks.samples import Samples
 from eenas.tasks.series.series_arrays import as_array, check_channels, check_series
 from eenas.tasks.series.series_values import SeriesValues
 from eenas.tasks.spec import Layout, SplitsSpec
+from eenas.tasks.text.text_values import TextValues
 
 ELONGATED = 4
 """The ratio of the sides from which float arrays [n, A, B] in [0, 1], read as images, cause a notice."""
@@ -76,6 +77,8 @@ def read_source(
     Raises TaskError for other arrays.
     """
     name = f"{source}_x"
+    if (texts := _texts(values)) is not None:
+        return _source_of_texts(texts, labels, source, classes, options)
     array = as_array(values, name)
     kind, notice = kind_of(array, name, options.input)
     notices = [] if notice is None or options.input is not None else [notice]
@@ -99,6 +102,29 @@ def read_source(
             f"{name} has {len(samples)} {kind} but {source}_y has {len(numbers)} labels; give each sample one label"
         )
     return SourceArrays(samples, numbers, shape, tuple(notices))
+
+
+def _texts(values: Any) -> list[str] | None:
+    """Return the values if all are texts, else None."""
+    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "UO":
+        values = values.tolist()
+    is_list = isinstance(values, list | tuple) and len(values) > 0
+    return list(values) if is_list and all(isinstance(each, str) for each in values) else None
+
+
+def _source_of_texts(
+    texts: list[str], labels: Any, source: str, classes: Sequence[str] | None, options: ArrayOptions
+) -> SourceArrays:
+    """Return the source of texts. Raises TaskError for options of other samples."""
+    for key, given in (("input_size", options.input_size), ("layout", options.layout), ("input", options.input)):
+        if given not in (None, "text"):
+            raise TaskError(f"task.{key} is not for texts, got {given!r} for {source}_x; leave it out")
+    numbers = check_labels(labels, f"{source}_y", classes)
+    if len(texts) != len(numbers):
+        raise TaskError(
+            f"{source}_x has {len(texts)} texts but {source}_y has {len(numbers)} labels; give each sample one label"
+        )
+    return SourceArrays(TextValues(texts, f"{source}_x"), numbers, (), ())
 
 
 def _images(array: NDArray[Any], name: str, options: ArrayOptions) -> NDArray[np.uint8]:

@@ -24,11 +24,14 @@ from eenas.tasks.series.ts_files import ts_task
 from eenas.tasks.series.waves import waves_task
 from eenas.tasks.spec import SplitsSpec, TaskSpec
 from eenas.tasks.task import Task
+from eenas.tasks.text.phrases import phrases_task
+from eenas.tasks.text.text_files import ENDINGS as TEXT_ENDINGS
+from eenas.tasks.text.text_task import text_task
 from eenas.user_code import load_object
 
-EMBEDDED = ("digits", "waves")
+EMBEDDED = ("digits", "waves", "phrases")
 """The tasks that ship with eenas."""
-PATHS = ("folder", "npz", "ts")
+PATHS = ("folder", "npz", "ts", "text")
 """The kinds of tasks that take a path."""
 TASKS = (*EMBEDDED, *(f"{kind}:PATH" for kind in PATHS))
 """The names of tasks, apart from functions of the user."""
@@ -104,12 +107,16 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
         return task if spec.fit is None else task.fitted(spec.fit)
     if spec.spec == "waves":
         return _of_series(waves_task(spec.splits), spec)
+    if spec.spec == "phrases":
+        return _of_series(phrases_task(spec.splits), spec)
     if kind in PATHS and colon:
         if not place:
             raise TaskError(f"the task {shortened(spec.spec)} names no path; give {kind}:PATH")
         path, size, flip = _find(place, relative_to), spec.input_size, spec.flip
         if kind == "ts":
             return _of_series(ts_task(path, spec.splits), spec)
+        if kind == "text":
+            return _of_series(text_task(path, spec.splits, text=spec.text_column, label=spec.label_column), spec)
         if kind == "npz":
             return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)
@@ -126,6 +133,8 @@ def _check_keys(spec: TaskSpec, kind: str) -> None:
         ("without", bool(spec.without), "folder"),
         ("layout", spec.layout is not None, "npz"),
         ("input", spec.input is not None, "npz"),
+        ("text_column", spec.text_column is not None, "text"),
+        ("label_column", spec.label_column is not None, "text"),
     ):
         if there and kind != of:
             raise TaskError(f"task.{key} is for {of}:PATH, but the task is {shortened(spec.spec)}; leave it out")
@@ -188,7 +197,10 @@ def _hint(spec: str, relative_to: Path | None) -> str:
     """Return a suggestion for an unknown name: an existing file or folder, or the nearest kind."""
     path = _find(spec, relative_to)
     if os.path.isdir(path):
-        return f"folder:{spec} reads class folders"
+        reads_text = any(os.path.isfile(path / f"train{ending}") for ending in TEXT_ENDINGS)
+        return f"text:{spec} reads texts" if reads_text else f"folder:{spec} reads class folders"
+    if os.path.isfile(path) and path.suffix in TEXT_ENDINGS:
+        return f"text:{spec} reads texts"
     if os.path.isfile(path) and path.suffix in (".npz", ".ts"):
         return f"npz:{spec} reads arrays" if path.suffix == ".npz" else f"ts:{spec} reads series"
     near = nearest(spec.partition(":")[0], (*EMBEDDED, *PATHS))

@@ -98,19 +98,20 @@ class SplitsSpec:
 class TaskSpec:
     """A task by its name, as in a study file.
 
-    `spec` is "digits", "waves", "folder:PATH", "npz:PATH", "ts:PATH", "package.module:function" or
-    "./file.py:function". `input` is the kind of arrays, "images" or "series" (None: `kind_of` decides). `input_size` of
-    images, one number or [height, width], overrides that of the task. `fit` tells how images of other proportions are
-    fitted into it (see `Frame`; None: that of the task, "crop" by default). `flip` tells whether a horizontal flip
-    keeps the class. None keeps the task's own value: colour images are flipped in training, grey images (digits, scans)
-    are not. `held_out` is the source of calibration and validation if no splits are given: "train" follows
-    `SplitsSpec.with_defaults`, "test" takes a quarter of the test source for each, and "auto" means "test" if the
-    backbone's weights were probably trained on the train source.
+    `spec` is "digits", "waves", "phrases", "folder:PATH", "npz:PATH", "ts:PATH", "text:PATH",
+    "package.module:function" or "./file.py:function". `input` is the kind of arrays, "images" or "series" (None:
+    `kind_of` decides). `input_size` of images, one number or [height, width], overrides that of the task. `fit` tells
+    how images of other proportions are fitted into it (see `Frame`; None: that of the task, "crop" by default). `flip`
+    tells whether a horizontal flip keeps the class. None keeps the task's own value: colour images are flipped in
+    training, grey images (digits, scans) are not. `held_out` is the source of calibration and validation if no splits
+    are given: "train" follows `SplitsSpec.with_defaults`, "test" takes a quarter of the test source for each, and
+    "auto" means "test" if the backbone's weights were probably trained on the train source.
 
     Only for folders: `white` is the value that maps to white in images of more than 8 bits (None: derived from the
     data), `skip_bad` leaves out unreadable images, and `without` lists images to leave out (relative to PATH). Only for
     arrays: `layout` names the axis of the channels if the shape is ambiguous. Only for images: `distortions` adds
-    distorted counterparts of calibration, validation and test, and may distort part of the training images.
+    distorted counterparts of calibration, validation and test, and may distort part of the training images. Only for
+    text:PATH: `text_column` and `label_column` name the columns (None: those with usual names).
     """
 
     spec: str = "digits"
@@ -125,12 +126,15 @@ class TaskSpec:
     layout: Layout | None = None
     input: Kind | None = None
     distortions: DistortionsSpec | None = None
+    text_column: str | None = None
+    label_column: str | None = None
 
     def __post_init__(self) -> None:
         """Raise TaskError for an empty name, an impossible size, or `held_out` that contradicts the splits."""
         if not self.spec:
             raise TaskError(
-                "a task needs a name; give digits, waves, folder:PATH, npz:PATH, ts:PATH or module:function"
+                "a task needs a name; give digits, waves, phrases, folder:PATH, npz:PATH, ts:PATH, text:PATH or "
+                "module:function"
             )
         if self.input_size is not None:
             try:

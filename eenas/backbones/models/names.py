@@ -7,8 +7,9 @@ from eenas.errors import BackboneError, nearest
 from eenas.escaping import shortened
 from eenas.plugins import is_reference
 
-Kind = Literal["own", "timm", "torchvision", "code"]
+Kind = Literal["own", "timm", "torchvision", "hf", "code"]
 TORCHVISION = "torchvision:"
+HF = "hf:"
 
 
 def read_name(name: str) -> tuple[Kind, str]:
@@ -18,6 +19,11 @@ def read_name(name: str) -> tuple[Kind, str]:
     """
     if name in OWN_MODELS:
         return "own", name
+    if name.startswith(HF):
+        bare = name.removeprefix(HF)
+        if not bare:
+            raise BackboneError("hf: names no network; give hf:FOLDER or hf:NAME")
+        return "hf", bare
     if name.startswith(TORCHVISION):
         bare = name.removeprefix(TORCHVISION)
         if bare not in torchvision_names():
@@ -34,6 +40,11 @@ def read_name(name: str) -> tuple[Kind, str]:
     if tag and tag not in tags:
         raise BackboneError(f"backbone {name!r}: timm has no such weights for {architecture!r}; {nearest(tag, tags)}")
     return "timm", name
+
+
+def is_code(name: str) -> bool:
+    """Whether the name of a backbone names Python code of the user, which runs only if trusted."""
+    return is_reference(name) and not name.startswith((TORCHVISION, HF, "module:"))
 
 
 def torchvision_names() -> tuple[str, ...]:
@@ -56,6 +67,6 @@ def _unknown(name: str) -> BackboneError:
     same = [other for other in (bare, TORCHVISION + bare) if other in known]
     hint = "did you mean " + " or ".join(map(repr, same)) if same else nearest(name, known)
     return BackboneError(
-        f"unknown backbone {shortened(name)}; {hint}; give a timm name, torchvision:NAME, {', '.join(OWN_MODELS)}, "
-        "package.module:factory or ./file.py:factory"
+        f"unknown backbone {shortened(name)}; {hint}; give a timm name, torchvision:NAME, hf:NAME_OR_FOLDER, "
+        f"{', '.join(OWN_MODELS)}, package.module:factory or ./file.py:factory"
     )

@@ -1,4 +1,4 @@
-"""The backbones that eenas provides: CIFAR ResNets, BranchyNet's LeNet and AlexNet, and a ResNet for series."""
+"""The backbones that eenas provides: CIFAR ResNets, BranchyNet's LeNet and AlexNet, networks for series and texts."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,13 +9,16 @@ from torch import nn
 from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.models.cifar_resnet import DEPTHS, CifarResNet
 from eenas.backbones.models.series_resnet import SeriesResNet
+from eenas.backbones.models.text_transformer import MOST_TOKENS, PAD_ID, VOCABULARY, TextTransformer
 from eenas.backbones.transforms.image_transform import default_transform
 from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.backbones.transforms.text_transform import TextTransform
 from eenas.backbones.transforms.transform import Transform
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_input import image_input, size_of
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.series.series_input import series_input
+from eenas.tasks.text.text_input import text_input
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,10 @@ def _series_resnet(width: int, num_classes: int, inputs: InputSpec) -> nn.Module
     return SeriesResNet(inputs.size("channel") or 1, num_classes, width)
 
 
+def _text_transformer(num_classes: int, inputs: InputSpec) -> nn.Module:
+    return TextTransformer(num_classes)
+
+
 OWN_MODELS: dict[str, OwnModel] = {
     **{
         f"cifar_resnet{depth}": OwnModel(partial(_of_images, partial(_cifar_resnet, depth)), image_input(32, 3))
@@ -49,6 +56,7 @@ OWN_MODELS: dict[str, OwnModel] = {
     "branchynet_alexnet": OwnModel(partial(_of_images, branchynet_alexnet), image_input(32, 3)),
     "series_resnet": OwnModel(partial(_series_resnet, 32), series_input(2, 64)),
     "series_resnet_small": OwnModel(partial(_series_resnet, 8), series_input(2, 64)),
+    "text_transformer": OwnModel(_text_transformer, text_input()),
 }
 
 
@@ -60,6 +68,8 @@ def build_own(name: str, num_classes: int, inputs: InputSpec) -> tuple[nn.Module
         assert channels is not None
         assert length is not None
         return model.build(num_classes, inputs), SeriesTransform(channels, length)
+    if inputs.kind == "text":
+        return model.build(num_classes, inputs), TextTransform(VOCABULARY, MOST_TOKENS, PAD_ID)
     channels = model.inputs.size("channel")
     assert channels is not None
     taken = image_input(size_of(inputs) or size_of(model.inputs), channels)

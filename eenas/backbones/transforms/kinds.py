@@ -6,13 +6,14 @@ from typing import Any
 from eenas import specs
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.backbones.transforms.text_transform import TextTransform
 from eenas.backbones.transforms.transform import Transform
 from eenas.errors import BackboneError
 from eenas.plugins import class_problem
 from eenas.tasks.kinds import INPUT_KINDS
 
 IMAGES = "images"
-TRANSFORMS: dict[str, type[Transform]] = {IMAGES: InputTransform, "series": SeriesTransform}
+TRANSFORMS: dict[str, type[Transform]] = {IMAGES: InputTransform, "series": SeriesTransform, "text": TextTransform}
 """The transforms by the kind in their tables."""
 
 

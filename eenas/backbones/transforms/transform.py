@@ -1,7 +1,8 @@
 """The contract of a transform: from a task's samples to what a backbone takes."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -89,3 +90,16 @@ class Transform(ABC):
     @abstractmethod
     def to_table(self) -> dict[str, Any]:
         """Plain data."""
+
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Texts of files that belong to it in a folder of a network, by name, such as a tokenizer; none by default."""
+        return {}
+
+    def with_files(self, folder: Path) -> Self:
+        """The same with its files in a folder, after it was read from a table. Raises BackboneError for others."""
+        return self
+
+    def notices(self, task: Task) -> tuple[str, ...]:
+        """Return remarks for the user on the samples of a task, once it is fitted; none by default."""
+        return ()

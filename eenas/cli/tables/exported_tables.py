@@ -54,13 +54,22 @@ def answers_table(answers: Iterable[FileAnswer]) -> Table:
     """Return a table with one row for each sample."""
     answers = list(answers)
     remote = any(one.answered is not None for one in answers)
-    names = ("file", "class", "confidence", "exit", *(("answered by",) if remote else ()), "time")
+    of_texts = any(one.text is not None for one in answers)
+    names = (
+        "text" if of_texts else "file",
+        "class",
+        "confidence",
+        "exit",
+        *(("answered by",) if remote else ()),
+        "time",
+    )
     made = table("", *names, right=(2, len(names) - 1))
     for one in answers:
         number = "" if one.number is None else f"[{one.number}]"
-        file, time = one_line(str(one.file)) + number, milliseconds(one.milliseconds)
+        what = one_line(str(one.file)) + number if one.text is None else one_line(one.text)
+        time = milliseconds(one.milliseconds)
         where = (one.answered or "",) if remote else ()
-        made.add_row(file, one_line(one.label), percent(one.confidence), one.exit, *where, time)
+        made.add_row(what, one_line(one.label), percent(one.confidence), one.exit, *where, time)
     return made
 
 

@@ -8,10 +8,15 @@ from eenas.plugins import class_problem
 from eenas.programs.preprocessing.image_preprocessing import ImagePreprocessing
 from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.preprocessing.series_preprocessing import SERIES, SeriesPreprocessing
+from eenas.programs.preprocessing.text_preprocessing import TEXT, TextPreprocessing
 from eenas.tasks.kinds import INPUT_KINDS
 
 OF_IMAGES = "images"
-PREPROCESSINGS: dict[str, type[Preprocessing]] = {OF_IMAGES: ImagePreprocessing, SERIES: SeriesPreprocessing}
+PREPROCESSINGS: dict[str, type[Preprocessing]] = {
+    OF_IMAGES: ImagePreprocessing,
+    SERIES: SeriesPreprocessing,
+    TEXT: TextPreprocessing,
+}
 """The preprocessings by the kind in their tables."""
 
 

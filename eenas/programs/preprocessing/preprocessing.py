@@ -3,6 +3,7 @@
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,10 @@ class Preprocessing(ABC):
     @abstractmethod
     def checked(self, batch: NDArray[Any]) -> NDArray[Any]:
         """Return the batch as the programs take it. Raises InputError if the model does not accept it."""
+
+    def opened_in(self, folder: Path) -> "Preprocessing":
+        """The same with its files in the folder of a model, such as a tokenizer. By default there are none."""
+        return self
 
     def blank(self, batch: int) -> NDArray[Any]:
         """Return a batch of `batch` samples of zeros, as the programs take it. An axis of any length has one."""

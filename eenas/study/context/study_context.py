@@ -43,7 +43,7 @@ from eenas.study.context.fresh_weights import is_fresh, structure_digest
 from eenas.study.context.held_out import held_out_of
 from eenas.study.context.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.study.context.runtimes import load_study_code
-from eenas.study.context.study_inputs import inputs_of, size_key
+from eenas.study.context.study_inputs import fitted_to, inputs_of, size_key
 from eenas.study.context.tiers import design_without_branches, taken_tiers, timed_elsewhere
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import StudySpec
@@ -221,7 +221,7 @@ def make_context(
             relative_to=folder,
             listener=listener,
         )
-    backbone = replace(backbone, transform=backbone.transform.fitted(task))
+    backbone = fitted_to(backbone, task, listener)
     check_samples(task, backbone.transform.inputs, listener)
     look = FirstLook(backbone, task.train, where, derive(settings.seed, "first look"))
     task, held_out = held_out_of(look, task, settings.task.held_out, listener)

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self, Unpack
 
 from eenas import shipped, specs
 from eenas.backbones.load import BackboneSpec
+from eenas.backbones.models.names import is_code
 from eenas.designs.space import Space, load_space, may_have_experts
 from eenas.errors import SpecError
 from eenas.frozen.feature_cache import read_size
@@ -20,6 +21,7 @@ from eenas.study.settings.expert_settings import ExpertSettings, check_distorted
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
+from eenas.tasks.load import PATHS
 from eenas.tasks.spec import TaskSpec
 from eenas.training.spec import TrainingSpec
 
@@ -169,8 +171,8 @@ class StudySpec:
         backbone, task = self.backbone.name, self.task.spec
         if any(is_reference(cost.kind) for cost in self.costs.values()):
             return True
-        of_backbone = is_reference(backbone) and not backbone.startswith(("torchvision:", "module:"))
-        return of_backbone or (is_reference(task) and not task.startswith(("folder:", "npz:")))
+        of_paths = tuple(f"{kind}:" for kind in PATHS)
+        return is_code(backbone) or (is_reference(task) and not task.startswith(of_paths))
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:

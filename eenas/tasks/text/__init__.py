@@ -1,0 +1,1 @@
+"""Texts: tasks in tables of texts and labels, their samples, and tokenizers."""
