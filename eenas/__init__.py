@@ -16,6 +16,7 @@ _HOMES = {
     "ExpertTraining": "eenas.frozen.experts.expert_training",
     "build": "eenas.deployment.network_sources",
     "explain": "eenas.networks.explanations.explain",
+    "fit_in_time": "eenas.frozen.in_time.fit_in_time",
     "fit_thresholds": "eenas.deployment.fitting",
     "verify": "eenas.deployment.program_folder",
     "calibrate": "eenas.deployment.calibration",
@@ -56,6 +57,7 @@ __all__ = [
     "calibrate",
     "explain",
     "export",
+    "fit_in_time",
     "fit_thresholds",
     "list_backbones",
     "list_branches",
@@ -91,6 +93,7 @@ if TYPE_CHECKING:
     from eenas.errors import EenasError
     from eenas.frozen.experts.expert_building import ExpertSpec
     from eenas.frozen.experts.expert_training import ExpertTraining
+    from eenas.frozen.in_time.fit_in_time import fit_in_time
     from eenas.handle.lists import (
         list_backbones,
         list_branches,

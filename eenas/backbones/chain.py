@@ -55,7 +55,7 @@ class Chain(nn.Module):
                 raise CutError(f"{label} cannot be copied: {first_line(error)}; {BY_HAND}") from error
             shell.eval()
             samples = with_batch_size(on_device_of(example, module), 3)
-            segments = _split_sequential(shell, names)
+            segments = split_sequential(shell, names)
             if segments is None:
                 segments = exported_segments(shell, samples[:2].clone(), names, label)
             built = cls(names, segments)
@@ -111,7 +111,7 @@ def plain_inference(module: nn.Module) -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-def _split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Module] | None:
+def split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Module] | None:
     """Return the segments of a plain (nested) nn.Sequential.
 
     None if `module` is not one, or a name lies inside a module of another type.

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,6 +17,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.gradient_tracking import TrackGradients
 from eenas.backbones.layouts import ForwardPass, LayoutHints, carried_shapes, read_shapes
 from eenas.backbones.models.block_names import block_name, has_weights, is_stage
+from eenas.backbones.models.series.unrolled import TimeStep
 from eenas.backbones.outputs import main_output
 from eenas.backbones.traced.recorder import RecordedOutput, Recorder
 from eenas.errors import CutError, EenasError
@@ -30,12 +31,19 @@ class CutPoint:
     """A module whose output carries everything that the rest of the network needs.
 
     `name` is the module's name in the backbone and `shape` the shape of its output. `block_end` tells whether a block
-    (such as a residual block) ends there; branches attach to block ends by default.
+    (such as a residual block) ends there; branches attach to block ends by default. `seen` is the share of the input
+    that is read by then, below 1 in networks with exits in time (`unrolled`).
     """
 
     name: str
     shape: FeatureShape
     block_end: bool
+    seen: float = 1.0
+
+    def to_table(self) -> dict[str, Any]:
+        """Plain data for `eenas.specs`; a whole input is left out, as in older files."""
+        table = {"name": self.name, "shape": self.shape.to_table(), "block_end": self.block_end}
+        return table if self.seen == 1.0 else {**table, "seen": self.seen}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +137,20 @@ def find_candidates(module: nn.Module, example: Tensor) -> CutCandidates:
     ]
     found = [each for each in found if each.order < evaluated.weight_layers - 1 or not _is_pooled(each, found)]
     ends = _block_ends(found, modules)
-    points = tuple(CutPoint(each.name, each.shape, end) for each, end in zip(found, ends, strict=True))
+    points = tuple(_cut_point(each, end, modules[each.name]) for each, end in zip(found, ends, strict=True))
     if not points:
         raise CutError(
             f"{label} has no cut point: a cut point needs layers before and after it, and its output must be the only "
             f"tensor that the later layers use; {BY_HAND}"
         )
     return CutCandidates(points, evaluated.has_detours)
+
+
+def _cut_point(found: _Found, block_end: bool, module: nn.Module) -> CutPoint:
+    """Return the cut point; a step over time says which columns a classifier reads, and what is seen of the input."""
+    if not isinstance(module, TimeStep):
+        return CutPoint(found.name, found.shape, block_end)
+    return CutPoint(found.name, replace(found.shape, carried=module.carried), block_end, module.seen)
 
 
 def first_line(error: BaseException) -> str:

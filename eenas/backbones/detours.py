@@ -2,7 +2,7 @@
 
 from torch import Tensor, nn
 
-from eenas.backbones.chain import plain_inference
+from eenas.backbones.chain import plain_inference, split_sequential
 from eenas.backbones.copies import copy_of
 from eenas.backbones.cut_points import BY_HAND, CutPoint, find_candidates, on_device_of, with_batch_size
 from eenas.backbones.exported import DETOUR, cuttable
@@ -13,13 +13,16 @@ from eenas.progress import Listener, Notice
 def cut_points_of(module: nn.Module, example: Tensor, label: str, notify: Listener) -> tuple[CutPoint, ...]:
     """Return the cut points of `find_candidates`, without those that a mask, an index or the like bypasses.
 
-    The network is exported to find them, and only if the candidates' pass saw such values. If the export fails, all
+    The network is exported to find them, and only if the candidates' pass saw such values; a sequence of modules has
+    none between these. If the export fails, all
     candidates stay; cutting the network then reports the cause. Raises CutError if none is left.
     """
     points, has_detours = find_candidates(module, example)
     if not has_detours:
         return points
     names = [point.name for point in points]
+    if split_sequential(module, tuple(names)) is not None:  # its parts pass on one tensor and nothing else
+        return points
     try:
         with plain_inference(module):
             copied = copy_of(module)

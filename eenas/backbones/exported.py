@@ -17,6 +17,7 @@ from torch.export.graph_signature import InputKind
 from eenas.backbones.carried import CarryingSegment, carrier_of
 from eenas.backbones.cut_points import BY_HAND, first_line
 from eenas.backbones.outputs import main_output
+from eenas.backbones.traced.recurrence import whole_recurrence
 from eenas.backbones.traced.sizes import Sizes
 from eenas.errors import CutError
 from eenas.user_code import replaced_builtin
@@ -148,7 +149,7 @@ def export_program(
             "ignore", message=r"The tensor attributes? .* assigned during export", category=UserWarning
         )
         try:
-            with _symbolic_len():
+            with _symbolic_len(), whole_recurrence():
                 program = torch.export.export(module, examples, dynamic_shapes=batches, strict=False)
         except CutError:
             raise

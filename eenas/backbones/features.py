@@ -21,7 +21,8 @@ class FeatureShape:
     tells whether the first one is a class token. The patches are in row-major order over a `grid` of (rows, columns);
     None is a square grid, or with `is_set` an unknown order. The last `carried` columns of tokens, or channels of a
     series, are no features: `CarryingModule` put them there, the mask first (1 where a token is, 0 in the padding).
-    `dims` count them, `channels` does not. Raises CutError for other dimensions.
+    `dims` count them, `channels` does not. Those of a vector are what only later steps over time read. Raises
+    CutError for other dimensions.
     """
 
     dims: tuple[int, ...]
@@ -44,8 +45,9 @@ class FeatureShape:
             raise CutError(f"channels_last is for maps of three dimensions only, got {shortened(self.dims)}")
         if self.is_series and len(self.dims) != 2:
             raise CutError(f"features of series must have channels and a length, got {shortened(self.dims)}")
-        if self.carried and not (self.kind in ("tokens", "series") and 0 < self.carried < self._width):
-            raise CutError(f"carried columns belong to tokens and series, got {self.carried} of {shortened(self.dims)}")
+        if self.carried and not (self.kind != "map" and 0 < self.carried < self._width):
+            got = f"{self.carried} of {shortened(self.dims)}"
+            raise CutError(f"carried columns belong to tokens, series and vectors, beside features, got {got}")
         if self.prefix_tokens and not (self.kind == "tokens" and 0 < self.prefix_tokens < self.dims[0]):
             raise CutError(f"prefix tokens must be fewer than the tokens, got {self.prefix_tokens} of {self.dims[0]}")
         if not (self.kind == "tokens" and self.prefix_tokens):

@@ -111,7 +111,7 @@ class VectorAdapter(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """Map features of any kind to [N, D]."""
         if self.is_vector:
-            return features
+            return features[:, : self.channels] if self.shape.carried else features
         features, mask = split_carried(features, self.shape)
         if self.norm is not None:
             features = self.norm(features)

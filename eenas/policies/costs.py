@@ -18,6 +18,10 @@ from eenas.tier_names import BYTES_SENT, PRICE, TIER_ENERGY, TIER_LATENCY, TierS
 MACS, LATENCY = "macs", "latency"
 """The names of the two costs that eenas counts and measures itself."""
 
+EARLINESS = "earliness"
+"""The name of the cost of networks with exits in time: the share of a series that is seen before the answer, lower is
+better (Xing, Pei and Yu 2012, "Early classification on time series"; Schäfer and Leser 2020, section 2)."""
+
 ALONE = np.array([1])
 """The counts of leaving of a network with one exit."""
 

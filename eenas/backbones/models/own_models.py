@@ -8,6 +8,7 @@ from torch import nn
 
 from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.models.cifar_resnet import DEPTHS, CifarResNet
+from eenas.backbones.models.series.in_time import convolutions_in_time, recurrent_in_time
 from eenas.backbones.models.series_resnet import SeriesResNet
 from eenas.backbones.models.text_transformer import MOST_TOKENS, PAD_ID, VOCABULARY, TextTransformer
 from eenas.backbones.transforms.image_transform import default_transform
@@ -47,6 +48,10 @@ def _text_transformer(num_classes: int, inputs: InputSpec) -> nn.Module:
     return TextTransformer(num_classes)
 
 
+def _in_time(build: Callable[[int, int, int], nn.Module], num_classes: int, inputs: InputSpec) -> nn.Module:
+    return build(inputs.size("channel") or 1, inputs.size("time") or 1, num_classes)
+
+
 OWN_MODELS: dict[str, OwnModel] = {
     **{
         f"cifar_resnet{depth}": OwnModel(partial(_of_images, partial(_cifar_resnet, depth)), image_input(32, 3))
@@ -57,6 +62,9 @@ OWN_MODELS: dict[str, OwnModel] = {
     "series_resnet": OwnModel(partial(_series_resnet, 32), series_input(2, 64)),
     "series_resnet_small": OwnModel(partial(_series_resnet, 8), series_input(2, 64)),
     "text_transformer": OwnModel(_text_transformer, text_input()),
+    "series_gru_in_time": OwnModel(partial(_in_time, partial(recurrent_in_time, "gru")), series_input(2, 64)),
+    "series_lstm_in_time": OwnModel(partial(_in_time, partial(recurrent_in_time, "lstm")), series_input(2, 64)),
+    "series_conv_in_time": OwnModel(partial(_in_time, convolutions_in_time), series_input(2, 64)),
 }
 
 

@@ -5,10 +5,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from eenas.errors import PolicyError, SpecError
+from eenas.measurement.costs.earliness import Earliness, has_exits_in_time
 from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.profile import Profile
 from eenas.networks.tiered_costs import StudyTiers
-from eenas.policies.costs import PER_SPLIT, CostFacts
+from eenas.policies.costs import EARLINESS, PER_SPLIT, CostFacts
 from eenas.progress import Listener, Notice
 from eenas.study.settings.study_spec import StudySpec
 
@@ -17,6 +18,8 @@ def taken_costs(
     settings: StudySpec, profile: Profile, *, trust_code: bool, folder: Path | None
 ) -> tuple[StudySpec, tuple[OwnCost, ...]]:
     """Return the settings with the content of files in `folder` that costs read, and the costs under `[costs]`.
+
+    A backbone with exits in time adds the earliness.
 
     Raises SpecError and MeasurementError for invalid costs, and PluginError for code that is not trusted.
     """
@@ -30,7 +33,23 @@ def taken_costs(
         except PolicyError as error:
             raise SpecError(f"costs.{name}: {error}") from None
         found.append(own)
+    if EARLINESS not in settings.costs:
+        if has_exits_in_time(profile):
+            found.append(OwnCost.of(EARLINESS, Earliness(), profile))
+        elif _named(settings):
+            raise SpecError(
+                f"{_named(settings)}: {profile.backbone} has no exits in time, so every answer waits for the whole "
+                "series; take a backbone with such exits (series_gru_in_time), or leave it out"
+            )
     return replace(settings, costs=located), tuple(found)
+
+
+def _named(settings: StudySpec) -> str:
+    """Return where a study names the earliness, or an empty text."""
+    limits = settings.constraints
+    if EARLINESS in settings.search.objectives:
+        return f"search.objectives: {EARLINESS}"
+    return f"constraints: a limit on {EARLINESS}" if EARLINESS in (*limits.expected, *limits.worst) else ""
 
 
 def check_limits(

@@ -7,7 +7,7 @@ from eenas.escaping import shortened
 from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.tiers.tiers import Tiers
 from eenas.policies.contexts.robustness import MEASURES
-from eenas.policies.costs import KNOWN, name_fault
+from eenas.policies.costs import EARLINESS, KNOWN, name_fault
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import ACCURACY, SearchSpec
 from eenas.tier_names import BYTES_SENT, PRICE, SPLIT_COSTS, TIER_ENERGY, TIER_LATENCY
@@ -34,7 +34,7 @@ def check_costs(costs: Mapping[str, CostSpec], tiers: Tiers | None, search: Sear
             fault = "[tiers] has a cost of this name"
         if fault is not None:
             raise SpecError(f"costs: a custom cost cannot be called {shortened(name)}: {fault}; rename it")
-    named = (*KNOWN, *costs, *tier_costs(tiers))
+    named = (*KNOWN, *dict.fromkeys((*costs, EARLINESS)), *tier_costs(tiers))
     known = (ACCURACY, *MEASURES, *named)
     if unknown := [name for name in search.objectives if name not in known]:
         if unknown[0] in SPLIT_COSTS:

@@ -1,0 +1,79 @@
+"""Fixed convolutions of a series, less thresholds: features over time that no gradient trains."""
+
+from itertools import combinations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from eenas.backbones.models.series.time_layers import TimeLayer
+from eenas.errors import BackboneError
+
+POINTS = 9
+"""The points of a kernel, of which three weigh 2 and six weigh -1."""
+_ALL = tuple(combinations(range(POINTS), 3))
+_MOST_DILATIONS = 6
+
+
+class FixedConvolutions(TimeLayer):
+    """The convolutions of MiniRocket (Dempster, Schmidt and Webb 2021, section 3.1), causal, less their thresholds.
+
+    Each of `kernels` (at most 84) is applied with every dilation 1, 2, 4, ... that fits into `length`, to the sum of
+    some of the channels. An output is a convolution minus one of its `thresholds`; `fit` sets these to quantiles of the
+    convolutions of a few training series, in golden-ratio order. With the pool "positive", a classifier reads the share
+    of points so far at which each convolution is above each threshold. Nothing of it is trained by gradients.
+    """
+
+    def __init__(self, inputs: int, length: int, *, kernels: int = 84, thresholds: int = 6, seed: int = 0) -> None:
+        if not 1 <= kernels <= len(_ALL) or thresholds < 1:
+            raise BackboneError(
+                f"kernels must be 1 to {len(_ALL)} and thresholds at least 1, got {kernels}, {thresholds}"
+            )
+        dilations = [2**power for power in range(_MOST_DILATIONS) if power == 0 or 2**power * (POINTS - 1) < length]
+        super().__init__(len(dilations) * kernels * thresholds, inputs * (POINTS - 1) * dilations[-1])
+        self.inputs, self.dilations, self.thresholds = inputs, tuple(dilations), thresholds
+        self.reach = (POINTS - 1) * dilations[-1]
+        generator = np.random.default_rng(seed)
+        chosen = generator.permutation(len(_ALL))[:kernels]
+        weights = torch.stack([_weights(kernels, chosen, inputs, generator) for _ in dilations])
+        self.weights = nn.Parameter(weights, requires_grad=False)
+        self.limits = nn.Parameter(torch.zeros(len(dilations) * kernels, thresholds), requires_grad=False)
+
+    def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """See `TimeLayer.step`."""
+        given = torch.cat([state.unflatten(1, (self.inputs, self.reach)), values], dim=2)
+        above = self._convolved(given).unsqueeze(2) - self.limits.unsqueeze(2)
+        return above.flatten(1, 2), given[:, :, given.shape[2] - self.reach :].flatten(1)
+
+    @torch.no_grad()
+    def fit(self, series: Tensor) -> None:
+        """Set the thresholds from series [n, inputs, length], each convolution's from one of them in turn."""
+        padded = nn.functional.pad(series, (self.reach, 0))
+        found = self._convolved(padded).numpy().astype(np.float64)
+        total = self.limits.numel()
+        shares = (np.arange(1, total + 1) * ((np.sqrt(5) + 1) / 2)) % 1.0
+        rows = found[np.arange(found.shape[1]) % len(found), np.arange(found.shape[1])]
+        limits = [
+            np.quantile(row, shares[k * self.thresholds : (k + 1) * self.thresholds]) for k, row in enumerate(rows)
+        ]
+        self.limits.copy_(torch.from_numpy(np.stack(limits)))
+
+    def _convolved(self, given: Tensor) -> Tensor:
+        """Return the convolutions [N, dilations * kernels, l] of l points and the `reach` points before them."""
+        parts = []
+        for weights, dilation in zip(self.weights, self.dilations, strict=True):
+            start = self.reach - (POINTS - 1) * dilation
+            parts.append(nn.functional.conv1d(given[:, :, start:], weights, dilation=dilation))
+        return torch.cat(parts, dim=1)
+
+
+def _weights(kernels: int, chosen: NDArray[np.int64], inputs: int, generator: np.random.Generator) -> Tensor:
+    """Return the weights [kernels, inputs, 9], each kernel on a random choice of 1 to 9 channels."""
+    found = torch.zeros(kernels, inputs, POINTS)
+    for row, number in enumerate(chosen):
+        shape = torch.full((POINTS,), -1.0)
+        shape[list(_ALL[number])] = 2.0
+        count = int(2 ** generator.uniform(0, np.log2(min(inputs, POINTS) + 1)))
+        found[row, generator.permutation(inputs)[:count]] = shape
+    return found

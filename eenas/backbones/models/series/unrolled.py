@@ -1,0 +1,209 @@
+"""Networks with exits in time: a causal stack of layers unrolled over blocks of a series, with its state passed on."""
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from eenas.backbones.models.series.time_layers import RunningPool, TimeLayer
+from eenas.errors import BackboneError
+
+BLOCKS = 20
+"""The number of blocks if none is given: classifiers of TEASER (Schäfer and Leser 2020, section 4.1) are as many."""
+
+_COUNT = 1
+"""The column of the state that counts the points so far."""
+
+
+def block_ends(length: int, blocks: int) -> tuple[int, ...]:
+    """Return the points after which `blocks` blocks of a series of `length` points end, as equal as they can be."""
+    if not 1 <= blocks <= length:
+        raise BackboneError(f"a series of {length} points has 1 to {length} blocks, got {blocks}")
+    return tuple(round(length * (block + 1) / blocks) for block in range(blocks))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unrolling:
+    """How a series [N, channels, length] is read: in blocks that end at the points `ends`, the last one at `length`.
+
+    With `masked`, the last of the channels is the mask of series of different length. `pool` is what classifiers read
+    of a layer (`RunningPool`). With `in_depth` there is a cut point behind each layer of each block, else only behind
+    the last layer.
+    """
+
+    channels: int
+    ends: tuple[int, ...]
+    masked: bool = False
+    pool: tuple[str, ...] = ("last", "mean", "max")
+    in_depth: bool = False
+
+    def __post_init__(self) -> None:
+        """Check the points."""
+        rising = all(a < b for a, b in zip((0, *self.ends), self.ends, strict=False))
+        if not self.ends or not rising:
+            raise BackboneError(f"ends of blocks must be rising points from 1 up, got {list(self.ends)[:20]}")
+        if self.channels < 1 + self.masked:
+            raise BackboneError(f"a series needs a channel beside its mask, got {self.channels} with it")
+
+    @property
+    def length(self) -> int:
+        """The points of a whole series."""
+        return self.ends[-1]
+
+
+class TimeStep(nn.Module):
+    """Some layers on one block of a series: the packed vector before them to that behind them, or to logits.
+
+    A packed vector [N, columns] holds, in this order, what classifiers read of the last of these layers; the rest of
+    the state; within a block, the outputs and the mask that its next layer reads; and the points to come, one after the
+    other with all their channels. `readable` is the number of columns that classifiers read, and `carried` that of the
+    others. `points` counts the points of the series that are seen by then, `seen` is their share. Only the columns of
+    points already seen affect those before the points to come, so a program of it can run before these are known.
+    """
+
+    def __init__(
+        self, layers: nn.ModuleList, pools: nn.ModuleList, how: Unrolling, place: "StepPlace", head: nn.Module | None
+    ) -> None:
+        super().__init__()
+        self.layers, self.pools, self.head = layers, pools, head
+        self._how, self._place = how, place
+        self.points = how.ends[place.block]
+        self.seen = self.points / how.length
+        self.readable = self._pool(place.last).columns
+        self.columns = self._width(place)
+        self.carried = self.columns - self.readable
+
+    def forward(self, packed: Tensor) -> Tensor:
+        """Map series [N, channels, length] in the first step, else a packed vector, to a packed vector or logits."""
+        if self._place.is_first:
+            states, coming = self._begin(packed)
+            given = None
+        else:
+            states, given, coming = self._unpacked(packed)
+        if given is None:
+            given, coming = self._next_block(coming)
+        values, mask = given
+        count = states[0]
+        for index in range(self._place.first, self._place.last + 1):
+            pooled, memory = states[1 + 2 * index : 3 + 2 * index]
+            values, states[2 + 2 * index] = self.layers[index](values, memory)
+            states[1 + 2 * index] = self.pools[index](values, mask, pooled, count)
+        readable = states[1 + 2 * self._place.last]
+        if self.head is not None:
+            logits: Tensor = self.head(readable)
+            return logits
+        inside: list[Tensor] = []
+        if self._place.last + 1 < len(self.layers):
+            inside = [values.flatten(1)] + ([] if mask is None else [mask.flatten(1)])
+        else:
+            states[0] = count + (float(self._size) if mask is None else mask.sum(dim=2))
+        others = [state for index, state in enumerate(states) if index != 1 + 2 * self._place.last]
+        return torch.cat([readable, *others, *inside, coming], dim=1)
+
+    @property
+    def _size(self) -> int:
+        """The points of this block."""
+        return self.points - (self._how.ends[self._place.block - 1] if self._place.block else 0)
+
+    def _begin(self, series: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the states before a series, and all of its points."""
+        states = [series.new_zeros(series.shape[0], width) for width in self._widths()]
+        return states, series.transpose(1, 2).flatten(1)
+
+    def _unpacked(self, packed: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor | None] | None, Tensor]:
+        """Return the states, the block that earlier layers have read (None: the next one), and the points to come."""
+        before = self._place.before(len(self.layers), self._how.in_depth)
+        widths = self._widths()
+        at = 1 + 2 * before.last
+        order = [at, *(index for index in range(len(widths)) if index != at)]
+        inside = self._inside(before)
+        coming = self._coming(before)
+        parts = list(packed.split([*(widths[index] for index in order), *inside, coming], dim=1))
+        states = [parts[order.index(index)] for index in range(len(widths))]
+        if not inside:
+            return states, None, parts[-1]
+        values = parts[len(order)].unflatten(1, (self._layer(before.last).outputs, self._size))
+        mask = parts[len(order) + 1].unsqueeze(1) if self._how.masked else None
+        return states, (values, mask), parts[-1]
+
+    def _next_block(self, coming: Tensor) -> tuple[tuple[Tensor, Tensor | None], Tensor]:
+        """Return the values and the mask of the next block, and the points behind it."""
+        channels = self._how.channels
+        block = coming[:, : self._size * channels].unflatten(1, (self._size, channels)).transpose(1, 2)
+        rest = coming[:, self._size * channels :]
+        if not self._how.masked:
+            return (block, None), rest
+        return (block[:, :-1], block[:, -1:]), rest
+
+    def _widths(self) -> list[int]:
+        """The columns of the states: the count, then what is read of each layer, and its memory."""
+        pairs = ((self._pool(index).columns, self._layer(index).memory) for index in range(len(self.layers)))
+        return [_COUNT, *(width for pair in pairs for width in pair)]
+
+    def _inside(self, place: "StepPlace") -> list[int]:
+        """The columns within a block, behind the layers of `place`; none if all have read it."""
+        if place.last + 1 == len(self.layers):
+            return []
+        start = self._how.ends[place.block - 1] if place.block else 0
+        size = self._how.ends[place.block] - start
+        return [self._layer(place.last).outputs * size] + ([size] if self._how.masked else [])
+
+    def _coming(self, place: "StepPlace") -> int:
+        return (self._how.length - self._how.ends[place.block]) * self._how.channels
+
+    def _width(self, place: "StepPlace") -> int:
+        return sum(self._widths()) + sum(self._inside(place)) + self._coming(place)
+
+    def _layer(self, index: int) -> TimeLayer:
+        layer = self.layers[index]
+        assert isinstance(layer, TimeLayer)
+        return layer
+
+    def _pool(self, index: int) -> RunningPool:
+        pool = self.pools[index]
+        assert isinstance(pool, RunningPool)
+        return pool
+
+
+@dataclass(frozen=True)
+class StepPlace:
+    """The layers `first` to `last` on the block numbered `block`."""
+
+    block: int
+    first: int
+    last: int
+
+    @property
+    def is_first(self) -> bool:
+        """Whether nothing runs before."""
+        return self.block == 0 and self.first == 0
+
+    def before(self, layers: int, in_depth: bool) -> "StepPlace":
+        """The place before this one."""
+        if self.first > 0:
+            return StepPlace(self.block, self.first - 1, self.first - 1)
+        return StepPlace(self.block - 1, layers - 1 if in_depth else 0, layers - 1)
+
+
+def unrolled(layers: Sequence[TimeLayer], num_classes: int, how: Unrolling) -> nn.Sequential:
+    """Return the network that runs `layers` on one block of a series after the other; [N, channels, length] to logits.
+
+    It is a plain sequence, which is cut between its parts: `time3` is the whole stack on the third block, with
+    `how.in_depth` `time3_layer1` its first layer there, and `final` the last part with the classifier. All blocks share
+    the layers. An exit at `time3` answers from the points up to the end of the third block.
+    """
+    if not layers:
+        raise BackboneError("a network over time needs at least one layer, got none")
+    shared = nn.ModuleList(layers)
+    pools = nn.ModuleList(RunningPool(layer.outputs, how.pool) for layer in layers)
+    groups = [(index, index) for index in range(len(layers))] if how.in_depth else [(0, len(layers) - 1)]
+    steps: OrderedDict[str, nn.Module] = OrderedDict()
+    for block in range(len(how.ends)):
+        for first, last in groups:
+            is_final = block == len(how.ends) - 1 and last == len(layers) - 1
+            name = f"time{block + 1}" + (f"_layer{last + 1}" if how.in_depth else "")
+            head = nn.Linear(layers[-1].outputs * len(pools[-1].kinds), num_classes) if is_final else None
+            steps["final" if is_final else name] = TimeStep(shared, pools, how, StepPlace(block, first, last), head)
+    return nn.Sequential(steps)

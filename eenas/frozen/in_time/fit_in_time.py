@@ -1,0 +1,171 @@
+"""A network with exits in time, fitted to arrays of series within seconds, with held-out answers of its exits."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from eenas.backbones.load import Backbone, load_backbone
+from eenas.backbones.models.series.fixed_convolutions import FixedConvolutions
+from eenas.backbones.models.series.unrolled import BLOCKS, Unrolling, block_ends, unrolled
+from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.branches.fc import Fc
+from eenas.designs.design import Design, Placed
+from eenas.errors import TaskError
+from eenas.frozen.in_time.ridge import fit_ridge
+from eenas.measurement.costs.earliness import Earliness
+from eenas.measurement.macs import count_macs
+from eenas.networks.assembly import build_network
+from eenas.networks.network import EarlyExitNetwork
+from eenas.policies.costs import EARLINESS, KNOWN, MACS, CostFacts, Costs
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.temperatures import fit_temperatures
+from eenas.tasks.arrays import check_labels
+from eenas.tasks.series.series_arrays import as_array, check_series
+from eenas.tasks.series.series_input import series_input
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class FittedInTime:
+    """A network with exits in time, and what it knows of its own exits.
+
+    `held_out` is the exit table of the training series, each answered by classifiers that were fitted without it: on it
+    temperatures, thresholds and learned policies are fitted (`eenas.policies`). `costs` of each exit are the MACs and
+    the earliness, the share of the points seen.
+    """
+
+    network: EarlyExitNetwork
+    held_out: ExitTable
+    costs: Costs
+
+    def logits(self, series: Any) -> NDArray[np.float32]:
+        """Return the logits of every exit, [n, K, C], for series [n, channels, length] or [n, length]."""
+        values = torch.from_numpy(check_series(as_array(series, "series"), "series"))
+        with torch.inference_mode():
+            found = [torch.stack(self.network(self.network.transform(part)), dim=1) for part in values.split(_BATCH)]
+        return np.asarray(torch.cat(found).numpy())
+
+    def table(self, series: Any, labels: Any) -> ExitTable:
+        """Return the exit table of other series [n, ...] with their class numbers [n]."""
+        numbers = check_labels(labels, "labels", self.network.classes)
+        return ExitTable(logits=self.logits(series), labels=numbers, exits=self.network.exits, costs=self.costs)
+
+
+_BATCH = 256
+
+
+def fit_in_time(
+    series: Any,
+    labels: Any,
+    *,
+    classes: Sequence[str] = (),
+    blocks: int = BLOCKS,
+    kernels: int = 84,
+    thresholds: int = 6,
+    seed: int = 0,
+) -> FittedInTime:
+    """Fit a network with `blocks` exits in time to series [n, channels, length] or [n, length] and class numbers [n].
+
+    Fixed convolutions (`FixedConvolutions`) run over the series once, their features are running shares, and each exit
+    has a ridge classifier of these, fitted in closed form: a few seconds for hundreds of series. No choice here needs
+    other data than the training series. Raises TaskError for series and labels that are no task, such as gaps or a
+    single class.
+    """
+    values = check_series(as_array(series, "series"), "series")
+    numbers = check_labels(labels, "labels", classes or None)
+    classes = tuple(classes) or tuple(map(str, range(int(numbers.max()) + 1)))
+    if len(values) != len(numbers):
+        raise TaskError(f"series and labels must be as many, got {len(values)} and {len(numbers)}")
+    num_classes = len(classes)
+    if len(np.unique(numbers)) < 2:
+        raise TaskError("series must be of at least two classes, got one; give labels that differ")
+    channels, length = values.shape[1:]
+    layer = FixedConvolutions(channels, length, kernels=kernels, thresholds=thresholds, seed=seed)
+    how = Unrolling(channels=channels, ends=block_ends(length, min(blocks, length)), pool=("positive",))
+    module = unrolled([layer], num_classes, how)
+    backbone = load_backbone(module, num_classes=num_classes, inputs=series_input(channels, length))
+    assert isinstance(backbone.transform, SeriesTransform)
+    mean, spread = values.mean(axis=(0, 2), dtype=np.float64), values.std(axis=(0, 2), dtype=np.float64)
+    transform = replace(backbone.transform, mean=tuple(mean), std=tuple(np.maximum(spread, _LEAST_SPREAD)))
+    backbone = replace(backbone, transform=transform)
+    x = transform(torch.from_numpy(values))
+    layer.fit(x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:_BATCH]])
+    design = Design(
+        backbone=backbone.name,
+        num_classes=num_classes,
+        inputs=transform.inputs,
+        branches=tuple(Placed(point.name, Fc()) for point in backbone.cut_points),
+    )
+    network = build_network(design, backbone, classes=classes).eval()
+    held_out = _fit_classifiers(network, x, numbers)
+    costs = _costs(backbone, network)
+    table = ExitTable(logits=held_out, labels=numbers, exits=network.exits, costs=costs)
+    return FittedInTime(network=network, held_out=table, costs=costs)
+
+
+_LEAST_SPREAD = 1e-6
+
+
+@torch.no_grad()
+def _fit_classifiers(network: EarlyExitNetwork, x: Tensor, labels: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Set the linear layer of every exit, and return the logits [n, K, C] of leaving one out.
+
+    The logits of ridge regression are scaled so that their softmax is calibrated on the answers of leaving one out.
+    """
+    layers = [_linear_of(network, name) for name in network.exits]
+    found: dict[int, list[Tensor]] = {index: [] for index in range(len(layers))}
+    hooks = [layer.register_forward_pre_hook(partial(_keep_input, found[index])) for index, layer in enumerate(layers)]
+    try:
+        for part in x.split(_BATCH):
+            network(part)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    answers = []
+    for index, layer in enumerate(layers):
+        features = torch.cat(found[index]).numpy().astype(np.float64)
+        ridge = fit_ridge(features, labels, layer.out_features)
+        scale = 1.0 / calibrated(ridge.left_out, labels)
+        layer.weight.copy_(torch.from_numpy(ridge.weights * scale))
+        layer.bias.copy_(torch.from_numpy(ridge.bias * scale))
+        answers.append(ridge.left_out * scale)
+    return np.stack(answers, axis=1).astype(np.float32)
+
+
+def _keep_input(kept: list[Tensor], module: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+    kept.append(inputs[0])
+
+
+def _linear_of(network: EarlyExitNetwork, name: str) -> nn.Linear:
+    """Return the linear layer of an exit: that of its fc branch, or the network's own classifier."""
+    inside = network.backbone if name == network.final else network.branches.at(name)
+    return [part for part in inside.modules() if isinstance(part, nn.Linear)][-1]
+
+
+def calibrated(logits: NDArray[np.float64], labels: NDArray[np.int64]) -> float:
+    """Return the temperature of logits [n, C] for classes [n] as `fit_temperatures` fits it."""
+    costs = Costs.of(macs=np.ones(1))
+    table = ExitTable(logits=logits[:, None].astype(np.float32), labels=labels, exits=("final",), costs=costs)
+    return float(fit_temperatures(table)[0])
+
+
+def _costs(backbone: Backbone, network: EarlyExitNetwork) -> Costs:
+    """Return MACs and earliness of every exit."""
+    chain = network.chain(backbone.example(2))
+    macs, seen, total = [], [], 0
+    points = {point.name: point for point in backbone.all_cut_points}
+    before: Any = backbone.example(1)
+    for name, segment in zip(network.exits, chain.segments, strict=True):
+        total += count_macs(segment, before)
+        if name != network.final:
+            before = points[name].shape
+            total += count_macs(network.branches.at(name), before) + network.design.num_classes
+        macs.append(float(total))
+        seen.append(points[name].seen if name != network.final else 1.0)
+    facts = (KNOWN[MACS], CostFacts(name=EARLINESS, unit=Earliness.unit, provenance=Earliness.provenance))
+    return Costs(facts, np.array([macs, seen]))

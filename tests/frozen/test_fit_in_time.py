@@ -1,0 +1,59 @@
+"""Networks with exits in time in closed form: leaving one out is what refitting gives, tables, accuracy over time."""
+
+import numpy as np
+import pytest
+import torch
+
+import eenas
+from eenas.errors import TaskError
+from eenas.frozen.in_time.ridge import fit_ridge
+from eenas.policies.fit import Fitting
+from eenas.tasks.series.waves import waves
+
+
+def test_leaving_one_out_is_what_fitting_without_it_gives() -> None:
+    generator = np.random.default_rng(0)
+    features, labels = generator.normal(size=(12, 5)), np.arange(12) % 3
+    found = fit_ridge(features, labels, 3)
+    # with the standardisation of all samples, as the formula has it
+    scaled = (features - features.mean(0)) / features.std(0) / np.sqrt(5)
+    for left in range(12):
+        kept = np.arange(12) != left
+        x, y = scaled[kept], np.where(labels[kept, None] == np.arange(3), 1.0, -1.0)
+        middle = x.mean(0)
+        weights = np.linalg.solve(
+            (x - middle).T @ (x - middle) + found.penalty * np.eye(5), (x - middle).T @ (y - y.mean(0))
+        )
+        np.testing.assert_allclose((scaled[left] - middle) @ weights + y.mean(0), found.left_out[left], atol=1e-8)
+
+
+def test_a_network_over_time_is_fitted_and_gets_better_with_time() -> None:
+    series, labels = waves(240)
+    fitted = eenas.fit_in_time(series[:160], labels[:160], blocks=8, kernels=20)
+    table = fitted.table(series[160:], labels[160:])
+    assert table.exits == (*(f"time{index}" for index in range(1, 8)), "final")
+    correct = table.correct().mean(axis=0)
+    assert correct[-1] > 0.8
+    assert correct[-1] > correct[0] + 0.03
+    assert abs(fitted.held_out.correct().mean(axis=0)[-1] - correct[-1]) < 0.15
+    np.testing.assert_allclose(fitted.costs["earliness"], np.arange(1, 9) / 8)
+    assert (np.diff(fitted.costs["macs"]) > 0).all()
+    x = fitted.network.transform(torch.from_numpy(series[160:]))
+    policy = Fitting(fitted.held_out).policy({"earliness": 0.5})
+    found = fitted.network.predict(x, policy)
+    leave, _ = policy.decide(0, table.logits[:, 0], policy.start(len(table.labels)))
+    np.testing.assert_array_equal(found.exits.numpy() == 0, leave)
+
+
+@pytest.mark.parametrize(
+    ("series", "labels", "message"),
+    [
+        (np.zeros((4, 8)), [0, 1, 0], "as many, got 4 and 3"),
+        (np.zeros((4, 8)), [0, 0, 0, 0], "at least two classes"),
+        (np.full((4, 8), np.nan), [0, 1, 0, 1], "finite numbers, got NaN"),
+        ([np.zeros((1, 8)), np.zeros((1, 9))], [0, 1], "differ in length"),
+    ],
+)
+def test_series_that_are_no_task_are_refused(series, labels, message) -> None:
+    with pytest.raises(TaskError, match=message):
+        eenas.fit_in_time(series, np.array(labels))
