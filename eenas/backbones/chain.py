@@ -12,6 +12,7 @@ from eenas.backbones.carried import CarryingSegment, carrier_of
 from eenas.backbones.copies import copy_of
 from eenas.backbones.cut_points import BY_HAND, first_line, on_device_of, with_batch_size
 from eenas.backbones.exported import exported_segments, overwritten_error
+from eenas.backbones.models.series.unrolled import joined_steps
 from eenas.backbones.outputs import main_output
 from eenas.errors import CutError, nearest
 
@@ -127,7 +128,7 @@ def split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Modul
     for (before, after), name in zip(pairwise(cuts), names, strict=False):
         if after <= before:
             raise CutError(f"cut points must be in depth order with a layer between them, got {name!r} out of {names}")
-    return [nn.Sequential(*parts[start:end]) for start, end in pairwise(cuts)]
+    return [nn.Sequential(*joined_steps(parts[start:end])) for start, end in pairwise(cuts)]
 
 
 def _is_plain(module: nn.Module) -> bool:

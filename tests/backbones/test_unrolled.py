@@ -112,6 +112,20 @@ def test_cut_points_carry_the_state_and_know_what_is_seen() -> None:
     assert sum(parts) == 64 * per_point + 96 * 4 + 4
 
 
+@pytest.mark.parametrize("in_depth", [False, True])
+def test_blocks_between_two_exits_are_read_as_one(in_depth: bool) -> None:
+    torch.manual_seed(0)
+    layers = [RecurrentLayer(1, 4), CausalConvolution(4, 4)]
+    how = Unrolling(channels=1, ends=block_ends(LENGTH, 6), in_depth=in_depth)
+    module, x = unrolled(layers, 3, how).eval(), torch.randn(4, 1, LENGTH)
+    names = ["time2_layer1", "time4_layer2"] if in_depth else ["time2", "time5"]
+    chain = Chain.built_from(module, x, names)
+    with torch.no_grad():
+        torch.testing.assert_close(chain(x), module(x))
+    assert [len(segment) for segment in chain.segments] == ([3, 5, 4] if in_depth else [1, 1, 1])
+    assert {id(part) for part in chain.parameters()} == {id(part) for part in module.parameters()}
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [

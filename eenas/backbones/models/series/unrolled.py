@@ -2,7 +2,7 @@
 
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -103,9 +103,22 @@ class TimeStep(nn.Module):
         return torch.cat([readable, *others, *inside, coming], dim=1)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether all layers run in this step."""
+        return self._place.first == 0 and self._place.last + 1 == len(self.layers)
+
+    def since(self, first: "TimeStep") -> "TimeStep":
+        """Return a step with the same modules that also reads the blocks since those of `first`."""
+        place = replace(self._place, since=first._place.since)
+        return TimeStep(self.layers, self.pools, self._how, place, self.head).train(self.training)
+
+    @property
     def _size(self) -> int:
-        """The points of this block."""
-        return self.points - (self._how.ends[self._place.block - 1] if self._place.block else 0)
+        """The points of the blocks that this step reads."""
+        return self.points - self._start(self._place)
+
+    def _start(self, place: "StepPlace") -> int:
+        return self._how.ends[place.since - 1] if place.since else 0
 
     def _begin(self, series: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return the states before a series, and all of its points."""
@@ -146,8 +159,7 @@ class TimeStep(nn.Module):
         """The columns within a block, behind the layers of `place`; none if all have read it."""
         if place.last + 1 == len(self.layers):
             return []
-        start = self._how.ends[place.block - 1] if place.block else 0
-        size = self._how.ends[place.block] - start
+        size = self._how.ends[place.block] - self._start(place)
         return [self._layer(place.last).outputs * size] + ([size] if self._how.masked else [])
 
     def _coming(self, place: "StepPlace") -> int:
@@ -169,8 +181,9 @@ class TimeStep(nn.Module):
 
 @dataclass(frozen=True)
 class StepPlace:
-    """The layers `first` to `last` on the block numbered `block`."""
+    """The layers `first` to `last` on the blocks `since` to `block`, read as one."""
 
+    since: int
     block: int
     first: int
     last: int
@@ -178,13 +191,25 @@ class StepPlace:
     @property
     def is_first(self) -> bool:
         """Whether nothing runs before."""
-        return self.block == 0 and self.first == 0
+        return self.since == 0 and self.first == 0
 
     def before(self, layers: int, in_depth: bool) -> "StepPlace":
         """The place before this one."""
         if self.first > 0:
-            return StepPlace(self.block, self.first - 1, self.first - 1)
-        return StepPlace(self.block - 1, layers - 1 if in_depth else 0, layers - 1)
+            return StepPlace(self.since, self.block, self.first - 1, self.first - 1)
+        return StepPlace(self.since - 1, self.since - 1, layers - 1 if in_depth else 0, layers - 1)
+
+
+def joined_steps(steps: Sequence[nn.Module]) -> list[nn.Module]:
+    """Return the modules with successive steps of all layers as one step, which reads their blocks at once."""
+    found: list[nn.Module] = []
+    for step in steps:
+        before = found[-1] if found else None
+        if isinstance(step, TimeStep) and isinstance(before, TimeStep) and before.is_whole and step.is_whole:
+            found[-1] = step.since(before)
+        else:
+            found.append(step)
+    return found
 
 
 def unrolled(layers: Sequence[TimeLayer], num_classes: int, how: Unrolling) -> nn.Sequential:
@@ -205,5 +230,7 @@ def unrolled(layers: Sequence[TimeLayer], num_classes: int, how: Unrolling) -> n
             is_final = block == len(how.ends) - 1 and last == len(layers) - 1
             name = f"time{block + 1}" + (f"_layer{last + 1}" if how.in_depth else "")
             head = nn.Linear(layers[-1].outputs * len(pools[-1].kinds), num_classes) if is_final else None
-            steps["final" if is_final else name] = TimeStep(shared, pools, how, StepPlace(block, first, last), head)
+            steps["final" if is_final else name] = TimeStep(
+                shared, pools, how, StepPlace(block, block, first, last), head
+            )
     return nn.Sequential(steps)
