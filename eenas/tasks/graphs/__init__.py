@@ -1,0 +1,1 @@
+"""Tasks of graphs: graph classification, and node classification in one graph."""

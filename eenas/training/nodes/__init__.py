@@ -1,0 +1,1 @@
+"""Training of networks that classify the nodes of one graph."""

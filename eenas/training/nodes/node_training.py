@@ -1,0 +1,131 @@
+"""Training of a node network: the joint loss over all exits, on the whole graph at once."""
+
+import copy
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from eenas.errors import DivergedError, TrainingError
+from eenas.networks.nodes.node_network import NodeNetwork, tensors_of
+from eenas.seeding import derive, seeded
+from eenas.tasks.graphs.node_task import NodeTask
+from eenas.tasks.splitting import hold_out
+from eenas.training.distillation import distillation_loss
+from eenas.training.losses import exit_weights
+
+TUNE_SHARE = 0.1
+
+
+@dataclass(frozen=True, kw_only=True)
+class NodeTraining:
+    """How a node network is trained.
+
+    `loss_weights` is a scheme of `exit_weights`. `distillation` in [0, 1] is the share of the loss of the earlier exits
+    that the final exit teaches, on all nodes (inception distillation of Zhang et al. 2023, "NAI"). `frozen_share` in
+    [0, 1] is the share of steps in which each node leaves at a random exit and sends its features from then on, which
+    prepares the network for the frozen form of `predict_nodes`. The weights with the lowest loss on a tenth of the
+    train split (`tune`) are kept, and training ends after `patience` epochs without a lower one.
+    """
+
+    epochs: int = 300
+    learning_rate: float = 0.01
+    weight_decay: float = 5e-4
+    loss_weights: str = "equal"
+    distillation: float = 0.0
+    temperature: float = 2.0
+    frozen_share: float = 0.0
+    patience: int = 60
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Raise TrainingError for values out of range."""
+        if self.epochs < 1 or self.patience < 1 or self.learning_rate <= 0 or self.weight_decay < 0:
+            raise TrainingError(
+                "epochs and patience are at least 1, learning_rate is positive and weight_decay not negative, got "
+                f"{self.epochs}, {self.patience}, {self.learning_rate} and {self.weight_decay}"
+            )
+        if not (0 <= self.distillation <= 1 and 0 <= self.frozen_share <= 1 and self.temperature > 0):
+            raise TrainingError(
+                "distillation and frozen_share lie in [0, 1] and temperature is positive, got "
+                f"{self.distillation}, {self.frozen_share} and {self.temperature}"
+            )
+
+
+@dataclass(frozen=True)
+class NodeTrainingReport:
+    """The number of epochs run, and the lowest mean loss of all exits on the nodes of `tune`."""
+
+    epochs: int
+    tune_loss: float
+
+
+def train_nodes(network: NodeNetwork, task: NodeTask, training: NodeTraining | None = None) -> NodeTrainingReport:
+    """Train all exits of `network` on the train split of `task`, on the network's device; it ends in eval mode.
+
+    Raises TrainingError for a network of other features or classes, and DivergedError for a loss that is not finite.
+    """
+    training = training or NodeTraining()
+    if (network.encoder.in_features, network.num_classes) != (task.graph.features, task.num_classes):
+        raise TrainingError(
+            f"{task.name} has {task.graph.features} features and {task.num_classes} classes, but the network takes "
+            f"{network.encoder.in_features} and has {network.num_classes}; build it with those of the task"
+        )
+    with seeded(derive(training.seed, "nodes")):
+        return _train(network, task, training)
+
+
+def _train(network: NodeNetwork, task: NodeTask, training: NodeTraining) -> NodeTrainingReport:
+    device = network.encoder.weight.device
+    x, edges = tensors_of(task.graph, device)
+    rows = task.split("train")
+    kept, held = hold_out(task.labels[rows], TUNE_SHARE, training.seed)
+    train, tune = (torch.from_numpy(rows[each]).to(device) for each in (kept, held))
+    labels = torch.from_numpy(np.array(task.labels)).to(device)
+    weights = exit_weights(training.loss_weights, network.macs(float(task.graph.edges.shape[1]) / len(x)), 1.0)
+    optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
+    best, best_state, best_epoch, epoch = float("inf"), copy.deepcopy(network.state_dict()), 0, 0
+    for epoch in range(1, training.epochs + 1):
+        network.train()
+        leaves = None
+        if training.frozen_share and float(torch.rand(())) < training.frozen_share:
+            leaves = torch.randint(0, network.hops + 1, (len(x),), device=device)
+        logits = network(x, edges, leaves)
+        loss = torch.zeros((), device=device)
+        for k, each in enumerate(logits):
+            reached = train if leaves is None else train[leaves[train] >= k]
+            if len(reached):
+                loss = loss + float(weights[k]) * _loss(each, logits[-1], labels, reached, training)
+        if not bool(torch.isfinite(loss)):
+            raise DivergedError(
+                f"the loss is not finite (learning_rate={training.learning_rate:g}); lower the learning rate"
+            )
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        value = _tune_loss(network, x, edges, labels, tune)
+        if value < best:
+            best, best_state, best_epoch = value, copy.deepcopy(network.state_dict()), epoch
+        elif epoch - best_epoch >= training.patience:
+            break
+    network.load_state_dict(best_state)
+    network.eval()
+    return NodeTrainingReport(epoch, best)
+
+
+def _loss(logits: Tensor, final: Tensor, labels: Tensor, rows: Tensor, training: NodeTraining) -> Tensor:
+    """Return the loss of an exit on the nodes `rows`; the final exit teaches the earlier ones on all nodes."""
+    loss = functional.cross_entropy(logits[rows], labels[rows])
+    if training.distillation and logits is not final:
+        taught = distillation_loss(logits, final, training.temperature)
+        loss = (1 - training.distillation) * loss + training.distillation * taught
+    return loss
+
+
+@torch.no_grad()
+def _tune_loss(network: NodeNetwork, x: Tensor, edges: Tensor, labels: Tensor, tune: Tensor) -> float:
+    network.eval()
+    losses = [functional.cross_entropy(each[tune], labels[tune]) for each in network(x, edges)]
+    return float(torch.stack(losses).mean())
