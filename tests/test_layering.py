@@ -21,7 +21,7 @@ STEPS = (
 )
 ENTERS = {
     "tasks": {"sklearn", "scipy", "PIL", "aeon", "tokenizers", "pyarrow"},
-    "backbones": {"timm", "torchvision", "huggingface_hub", "transformers"},
+    "backbones": {"timm", "torchvision", "huggingface_hub", "transformers", "torch_geometric"},
     "measurement": {"filelock", "ptflops"},
     "records": {"sqlalchemy"},
     "programs": {"onnx", "onnxruntime", "onnxscript", "zstandard", "lz4"},

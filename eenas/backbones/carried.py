@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.graphs.packed_module import first_packed
 from eenas.errors import BackboneError, CutError
 
 
@@ -138,7 +139,9 @@ class CarryingSegment(nn.Module):
 
 def varying_axes(segment: nn.Module) -> tuple[int, ...]:
     """Return the axes of a segment's input, beside the batch, whose length differs between batches."""
-    return segment.varying if isinstance(segment, CarryingSegment) else ()
+    if isinstance(segment, CarryingSegment):
+        return segment.varying
+    return () if first_packed(segment) is None else (1,)  # the nodes of graphs
 
 
 def _without_weights(carrier: CarryingModule) -> CarryingModule:

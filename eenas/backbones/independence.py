@@ -6,6 +6,7 @@ from torch.nn.modules.batchnorm import _NormBase
 
 from eenas.backbones.carried import carrier_of
 from eenas.backbones.copies import evaluated
+from eenas.backbones.graphs.packed_module import first_packed
 from eenas.backbones.outputs import main_output
 from eenas.errors import BackboneError
 from eenas.faults import raise_shortage
@@ -26,7 +27,8 @@ def check_independence(module: nn.Module, example: Tensor, label: str) -> None:
     """
     copied = evaluated(module)  # some modules change state whenever they run
     try:
-        fixed = not example.is_floating_point() or carrier_of(copied) is not None  # ids, or marks of padding
+        marked = carrier_of(copied) is not None or first_packed(copied) is not None
+        fixed = not example.is_floating_point() or marked  # ids, or marks of padding
         stranger = _same if fixed else _other_distribution
         copies = torch.cat([example] * _COPIES)
         drawn = not _alike(main_output(copied(copies.clone())), main_output(copied(copies.clone())))

@@ -15,6 +15,7 @@ from eenas.backbones.classifier import evaluating
 from eenas.backbones.copies import copy_of
 from eenas.backbones.dominators import Place, place_of
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.graphs.packed_module import first_packed
 from eenas.faults import raise_shortage
 
 Layout = Literal["first", "last"]
@@ -79,6 +80,12 @@ def read_shapes(
     image, an earlier map of the same dimensions. None stands for a map with an unknown layout. For a
     series input [N, C, L], two lengths of it tell series from tokens, otherwise the layers do.
     """
+    if (packed := first_packed(module)) is not None:
+        carried = example.shape[2] - packed.inputs
+        return [
+            FeatureShape(tuple(tensor.shape[1:]), carried=carried if tensor.ndim == 3 else 0, is_set=tensor.ndim == 3)
+            for _, tensor in named
+        ]
     image = tuple(example.shape[2:]) if example.ndim == 4 else None
     maps = [name for name, tensor in named if tensor.ndim == 4]
     elsewhere = _at_another_size(module, example, maps) if maps and image is not None else {}

@@ -13,6 +13,7 @@ from eenas.backbones.classifier import count_classes, find_classifier, replace_c
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.detours import cut_points_of
 from eenas.backbones.extra_state import check_extra_state, split_state, to_text
+from eenas.backbones.graphs.user_graphs import split_graphs, takes_graphs
 from eenas.backbones.independence import check_independence
 from eenas.backbones.memory_format import INFERENCE, format_of
 from eenas.backbones.models.hf_models import HfParts, HfWish, build_hf
@@ -140,7 +141,7 @@ def load_backbone(
         inputs = inputs_at(spec if isinstance(spec, str) else getattr(spec, "name", ""), input_size)
     if isinstance(spec, nn.Module):
         name = f"module:{type(spec).__qualname__}"
-        spec = python_module(spec, name)
+        spec = _of_graphs(python_module(spec, name), inputs, name)
         transform: Transform = user_transform(spec, inputs, name, input_size=input_size, is_assumed=is_assumed)
         load_kind({"kind": transform.inputs.kind}, trust_code=True, relative_to=relative_to)  # its code has run
         initialise(spec, _example(spec, transform, 2))
@@ -181,7 +182,7 @@ def load_backbone(
         module, transform = parts.module, parts.transform
     else:
         factory = load_object(bare, trust_code=trust_code, relative_to=relative_to)
-        module = python_module(call_factory(factory, num_classes, spec.name), spec.name)
+        module = _of_graphs(python_module(call_factory(factory, num_classes, spec.name), spec.name), inputs, spec.name)
         given = image_input(size, spec.channels or channels) if inputs.kind == "images" else inputs
         transform = user_transform(module, given, spec.name, input_size=input_size, is_assumed=is_assumed)
     taken = transform.inputs.channels
@@ -275,6 +276,11 @@ def _finish(
         fresh_classifier=fresh,
         memory_format=format_of(module, example),
     )
+
+
+def _of_graphs(module: nn.Module, inputs: InputSpec, label: str) -> nn.Module:
+    """Return a user's network for graphs in packed parts; other modules are returned unchanged."""
+    return split_graphs(module, inputs, label) if inputs.kind == "graphs" and takes_graphs(module) else module
 
 
 def _numbers(given: float | tuple[float, ...] | None) -> tuple[float, ...] | None:

@@ -13,6 +13,8 @@ from eenas.plugins import is_reference
 from eenas.progress import Listener, silent
 from eenas.specs import digest
 from eenas.tasks.distortions.spec import DistortionsSpec
+from eenas.tasks.graphs.graph_files import graphs_task
+from eenas.tasks.graphs.rings import rings_task
 from eenas.tasks.held_out import from_test_source
 from eenas.tasks.images.digits import digits_task
 from eenas.tasks.images.folder import folder_task
@@ -29,9 +31,9 @@ from eenas.tasks.text.text_files import ENDINGS as TEXT_ENDINGS
 from eenas.tasks.text.text_task import text_task
 from eenas.user_code import load_object
 
-EMBEDDED = ("digits", "waves", "phrases")
+EMBEDDED = ("digits", "waves", "phrases", "rings")
 """The tasks that ship with eenas."""
-PATHS = ("folder", "npz", "ts", "text")
+PATHS = ("folder", "npz", "ts", "text", "graphs")
 """The kinds of tasks that take a path."""
 TASKS = (*EMBEDDED, *(f"{kind}:PATH" for kind in PATHS))
 """The names of tasks, apart from functions of the user."""
@@ -109,6 +111,8 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
         return _of_series(waves_task(spec.splits), spec)
     if spec.spec == "phrases":
         return _of_series(phrases_task(spec.splits), spec)
+    if spec.spec == "rings":
+        return _of_series(rings_task(spec.splits), spec)
     if kind in PATHS and colon:
         if not place:
             raise TaskError(f"the task {shortened(spec.spec)} names no path; give {kind}:PATH")
@@ -117,6 +121,8 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
             return _of_series(ts_task(path, spec.splits), spec)
         if kind == "text":
             return _of_series(text_task(path, spec.splits, text=spec.text_column, label=spec.label_column), spec)
+        if kind == "graphs":
+            return _of_series(graphs_task(path, spec.splits, trust_code=trust_code), spec)
         if kind == "npz":
             return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)

@@ -1,4 +1,4 @@
-"""The backbones that eenas provides: CIFAR ResNets, BranchyNet's LeNet and AlexNet, networks for series and texts."""
+"""eenas's own backbones: CIFAR ResNets, BranchyNet's LeNet and AlexNet, networks for series, texts and graphs."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,15 +6,18 @@ from functools import partial
 
 from torch import nn
 
+from eenas.backbones.graphs.graph_network import graph_network
 from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.models.cifar_resnet import DEPTHS, CifarResNet
 from eenas.backbones.models.series.in_time import convolutions_in_time, recurrent_in_time
 from eenas.backbones.models.series_resnet import SeriesResNet
 from eenas.backbones.models.text_transformer import MOST_TOKENS, PAD_ID, VOCABULARY, TextTransformer
+from eenas.backbones.transforms.graph_transform import GraphTransform
 from eenas.backbones.transforms.image_transform import default_transform
 from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.text_transform import TextTransform
 from eenas.backbones.transforms.transform import Transform
+from eenas.tasks.graphs.graph_input import FEATURES, graph_input, graph_option
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_input import image_input, size_of
 from eenas.tasks.inputs import InputSpec
@@ -52,6 +55,12 @@ def _in_time(build: Callable[[int, int, int], nn.Module], num_classes: int, inpu
     return build(inputs.size("channel") or 1, inputs.size("time") or 1, num_classes)
 
 
+def _graph_network(kind: str, num_classes: int, inputs: InputSpec) -> nn.Module:
+    return graph_network(kind, num_classes, graph_option(inputs, FEATURES))
+
+
+GRAPH_MODELS = ("gin", "gcn", "gat", "sage", "pyg_gin", "pyg_gcn", "pyg_gat")
+
 OWN_MODELS: dict[str, OwnModel] = {
     **{
         f"cifar_resnet{depth}": OwnModel(partial(_of_images, partial(_cifar_resnet, depth)), image_input(32, 3))
@@ -65,6 +74,7 @@ OWN_MODELS: dict[str, OwnModel] = {
     "series_gru_in_time": OwnModel(partial(_in_time, partial(recurrent_in_time, "gru")), series_input(2, 64)),
     "series_lstm_in_time": OwnModel(partial(_in_time, partial(recurrent_in_time, "lstm")), series_input(2, 64)),
     "series_conv_in_time": OwnModel(partial(_in_time, convolutions_in_time), series_input(2, 64)),
+    **{kind: OwnModel(partial(_graph_network, kind), graph_input(4, 3, 10)) for kind in GRAPH_MODELS},
 }
 
 
@@ -78,6 +88,8 @@ def build_own(name: str, num_classes: int, inputs: InputSpec) -> tuple[nn.Module
         return model.build(num_classes, inputs), SeriesTransform(channels, length)
     if inputs.kind == "text":
         return model.build(num_classes, inputs), TextTransform(VOCABULARY, MOST_TOKENS, PAD_ID)
+    if inputs.kind == "graphs":
+        return model.build(num_classes, inputs), GraphTransform.of(inputs)
     channels = model.inputs.size("channel")
     assert channels is not None
     taken = image_input(size_of(inputs) or size_of(model.inputs), channels)

@@ -9,11 +9,15 @@ from eenas.tasks.inputs import InputSpec
 from eenas.tasks.series.series_input import series_input
 from eenas.tasks.text.text_input import text_input
 
-_FIXES = {"series": "series_resnet", "text": "text_transformer or hf:NAME_OR_FOLDER"}
+_FIXES = {"series": "series_resnet", "text": "text_transformer or hf:NAME_OR_FOLDER", "graphs": "gin, gcn or gat"}
 
 
 def inputs_at(name: str, size: Size | None) -> InputSpec:
     """The inputs of a backbone of which nobody says more than the size. Raises BackboneError for what is no size."""
+    if name in OWN_MODELS and OWN_MODELS[name].inputs.kind == "graphs":
+        if size is not None:
+            raise BackboneError(f"{name}: takes graphs, which have no input size, got {size}; leave it out")
+        return OWN_MODELS[name].inputs
     if name in OWN_MODELS and (own := OWN_MODELS[name].inputs).kind == "series":
         if size is None:
             return own

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from eenas.backbones.channels import channels_of
+from eenas.backbones.transforms.graph_transform import GraphTransform
 from eenas.backbones.transforms.image_transform import default_transform
 from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.backbones.transforms.series_transform import SeriesTransform
@@ -83,6 +84,8 @@ def user_transform(
         return stated.sized(stated.inputs.with_size("time", input_size))
     if inputs.kind == "series":
         return SeriesTransform(inputs.size("channel") or 1, inputs.size("time") or 1)
+    if inputs.kind == "graphs":
+        return GraphTransform.of(inputs)
     if inputs.kind != "images":
         raise BackboneError(f"{label}: the task has {inputs}; give the module an attribute {ATTRIBUTE} for them")
     input_size = size_of(inputs)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from eenas import specs
+from eenas.backbones.transforms.graph_transform import GraphTransform
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.text_transform import TextTransform
@@ -13,7 +14,12 @@ from eenas.plugins import class_problem
 from eenas.tasks.kinds import INPUT_KINDS
 
 IMAGES = "images"
-TRANSFORMS: dict[str, type[Transform]] = {IMAGES: InputTransform, "series": SeriesTransform, "text": TextTransform}
+TRANSFORMS: dict[str, type[Transform]] = {
+    IMAGES: InputTransform,
+    "series": SeriesTransform,
+    "text": TextTransform,
+    "graphs": GraphTransform,
+}
 """The transforms by the kind in their tables."""
 
 

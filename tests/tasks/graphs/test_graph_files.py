@@ -124,7 +124,7 @@ def test_bad_numpy_files_are_refused_by_name(tmp_path: Path, change: dict[str, A
 def test_graphs_out_of_order_or_without_nodes_are_refused(tmp_path: Path) -> None:
     given = arrays()
     np.savez(tmp_path / "a.npz", **{**given, "batch": given["batch"][::-1].copy()})
-    with pytest.raises(TaskError, match="sort the nodes by graph|has no nodes"):
+    with pytest.raises(TaskError, match=r"sort the nodes by graph|has no nodes"):
         graphs_task(tmp_path / "a.npz")
     np.savez(tmp_path / "b.npz", **{**given, "batch": np.where(given["batch"] > 3, given["batch"] + 1, given["batch"])})
     with pytest.raises(TaskError, match="graph 4 has no nodes"):

@@ -1,0 +1,30 @@
+"""The layers of torch_geometric, an optional library."""
+
+import warnings
+from typing import Any
+
+from eenas.errors import BackboneError
+
+
+def geometric_layers(label: str, otherwise: str) -> Any:
+    """Return the module `torch_geometric.nn`.
+
+    Raises BackboneError for `label` if the library is not installed; `otherwise` ends the message.
+    """
+    found = installed_layers()
+    if found is None:
+        raise BackboneError(
+            f"{label}: needs torch_geometric, which is not installed; pip install 'eenas[graph]', {otherwise}"
+        )
+    return found
+
+
+def installed_layers() -> Any | None:
+    """Return the module `torch_geometric.nn`, or None if the library is not installed."""
+    try:
+        with warnings.catch_warnings():  # of TorchScript, which it uses while it is imported
+            warnings.simplefilter("ignore")
+            from torch_geometric import nn
+    except ImportError:
+        return None
+    return nn
