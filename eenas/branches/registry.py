@@ -19,6 +19,7 @@ from eenas.branches.learned_cell import LearnedCell
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
+from eenas.branches.readout import ReadoutBranch
 from eenas.errors import BranchError, EenasError
 from eenas.escaping import shortened
 from eenas.plugins import Registry, class_problem, method_problem
@@ -33,6 +34,7 @@ FAMILIES: dict[str, type[Branch]] = {
     Capsule.kind: Capsule,
     Learned.kind: Learned,
     LearnedCell.kind: LearnedCell,
+    ReadoutBranch.kind: ReadoutBranch,
 }
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from eenas.errors import InputError
 from eenas.plugins import class_problem
+from eenas.programs.preprocessing.graph_preprocessing import GRAPHS, GraphPreprocessing
 from eenas.programs.preprocessing.image_preprocessing import ImagePreprocessing
 from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.preprocessing.series_preprocessing import SERIES, SeriesPreprocessing
@@ -16,6 +17,7 @@ PREPROCESSINGS: dict[str, type[Preprocessing]] = {
     OF_IMAGES: ImagePreprocessing,
     SERIES: SeriesPreprocessing,
     TEXT: TextPreprocessing,
+    GRAPHS: GraphPreprocessing,
 }
 """The preprocessings by the kind in their tables."""
 
