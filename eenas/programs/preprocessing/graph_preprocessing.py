@@ -47,8 +47,9 @@ class GraphPreprocessing(Preprocessing):
     def prepare(self, sources: Sequence[Any]) -> NDArray[np.float32]:
         """Return graphs as a padded batch [N, M, columns], M the largest of them.
 
-        Each source is a pair (x [n, features], edge_index [2, E]), an object with these attributes such as a Data object
-        of torch_geometric, the path of a `.npz` file with both arrays, or a padded array [n, columns] or [N, M, columns].
+        Each source is a pair (x [n, features], edge_index [2, E]), an object with these attributes such as a Data
+        object of torch_geometric, the path of a `.npz` file with both arrays, or a padded array [n, columns] or
+        [N, M, columns].
         Raises InputError for any other source, node numbers out of range, and graphs with more edges than fit.
         """
         made = [graph for source in sources for graph in self._read_graphs(source)]
@@ -107,8 +108,8 @@ class GraphPreprocessing(Preprocessing):
             raise InputError(f"edge_index must name nodes 0 to {len(x) - 1}, got {edges.min()} to {edges.max()}")
         if edges.shape[1] > len(x) * self.slots:
             raise InputError(
-                f"a graph of {len(x)} nodes may have at most {len(x) * self.slots} edges here, {self.slots} a node, got "
-                f"{edges.shape[1]}; train a network on graphs as dense"
+                f"a graph of {len(x)} nodes may have at most {len(x) * self.slots} edges here, {self.slots} a node, "
+                f"got {edges.shape[1]}; train a network on graphs as dense"
             )
         slots = np.zeros((len(x) * self.slots, 2), dtype=np.float32)
         slots[: edges.shape[1]] = edges.T + 1
@@ -129,5 +130,5 @@ def _read_graph_file(path: Path) -> dict[str, NDArray[Any]]:
     except Exception as error:  # NumPy raises a dozen kinds for a damaged file
         reason = str(error).partition("\n")[0][:200]
         raise InputError(
-            f"{str(path)[:200]!r}: is not a readable .npz file with x and edge_index ({reason}); write it with numpy.savez"
+            f"{str(path)[:200]!r}: is not a readable .npz file of x and edge_index ({reason}); write it by numpy.savez"
         ) from None
