@@ -76,12 +76,12 @@ class GraphPart(PackedModule):
 
 
 class _GraphTracer(fx.Tracer):
-    """Traces the user's code; layers of torch and torch_geometric, and poolings, are single steps."""
+    """Traces the user's code; layers of torch, torch_geometric and eenas, and poolings, are single steps."""
 
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        """Whether a module is one step: it is of a library, and not a container."""
+        """Whether a module is one step: a layer of a library, or one that passes messages."""
         is_library = type(m).__module__.startswith(("torch.nn", "torch_geometric"))
-        return is_library and not isinstance(m, nn.Sequential)
+        return _is_message_layer(m) or (is_library and not isinstance(m, nn.Sequential))
 
 
 def _traced(module: nn.Module, mode: bool, label: str) -> fx.Graph:
@@ -165,8 +165,11 @@ def _independent(graph: fx.Graph) -> set[fx.Node]:
 
 
 def _passes_messages(module: nn.Module, name: str) -> bool:
-    """Whether a layer is a message-passing one: of torch_geometric, or called with edges by the user's own class."""
-    layer = module.get_submodule(name)
+    return _is_message_layer(module.get_submodule(name))
+
+
+def _is_message_layer(layer: nn.Module) -> bool:
+    """Whether a layer passes messages: it derives from torch_geometric's class for that, or from eenas's."""
     return any(kind.__name__ in ("MessagePassing", "MessageLayer") for kind in type(layer).__mro__)
 
 

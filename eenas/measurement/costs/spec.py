@@ -12,12 +12,13 @@ from eenas import bounds, specs
 from eenas.errors import MeasurementError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.costs.cost import Cost
+from eenas.measurement.costs.edges import EdgesCost
 from eenas.measurement.costs.linear import LinearCost
 from eenas.measurement.costs.measured_table import TableCost
 from eenas.measurement.costs.own_cost import own_fault
 from eenas.plugins import Registry, class_problem, is_reference
 
-KINDS: dict[str, type[Cost]] = {"linear": LinearCost, "table": TableCost}
+KINDS: dict[str, type[Cost]] = {"linear": LinearCost, "table": TableCost, "edges": EdgesCost}
 """The built-in kinds of costs, by name."""
 
 

@@ -8,6 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from eenas.backbones.graphs.message_layers import MessageLayer
 from eenas.errors import InputError, PolicyError
 from eenas.escaping import shortened
 from eenas.networks.nodes.incoming_edges import IncomingEdges
@@ -93,7 +94,8 @@ def predict_nodes(
     node costs its own incoming edges only. All nodes then take part, since those that are not asked for send messages
     too, and the answers of later exits are approximate.
 
-    Raises InputError for other features or nodes, and PolicyError for a policy with another number of exits.
+    Raises InputError for other features or nodes, for layers of the user that need more than a node's incoming edges,
+    and PolicyError for a policy with another number of exits.
     """
     if form not in FORMS:
         raise InputError(f"the form of a prediction is one of {', '.join(FORMS)}, got {shortened(form)}")
@@ -115,6 +117,7 @@ def predict_nodes(
     network.eval()
     try:
         run = _Run(network, *tensors_of(graph, device))
+        _check_own_layers(run)
         taking_part = torch.arange(len(graph.x)) if form == "frozen" else torch.from_numpy(np.unique(asked))
         full = _full_edges(run, taking_part.to(device)) if form == "exact" else graph.edges.shape[1] * network.hops
         return run.answers(rule, taking_part.to(device), asked, full, exact=form == "exact")
@@ -188,6 +191,23 @@ class _Run:
         around, edges = self.incoming.around(targets)
         self.edges_at[k] += edges.shape[1]
         return self.network.hop(index - 1, before[around], edges, len(targets), self.degree[around])
+
+
+def _check_own_layers(run: _Run) -> None:
+    """Raise InputError if a layer of the user gives a node other features once edges further away are left out."""
+    targets = torch.argsort(run.degree, descending=True)[:4]
+    near, few = run.incoming.around(targets)
+    wide, many = run.incoming.around(near)
+    h = torch.randn(len(wide), run.network.width, generator=torch.Generator().manual_seed(0)).to(targets.device)
+    for number, layer in enumerate(run.network.layers):
+        if isinstance(layer, MessageLayer):
+            continue
+        one, other = layer(h[: len(near)], few)[: len(targets)], layer(h, many)[: len(targets)]
+        if not torch.allclose(one, other, atol=1e-4):
+            raise InputError(
+                f"layer {number} ({type(layer).__name__}) gives a node features that depend on more than the incoming "
+                "edges, such as the degrees of its neighbours; use the kind gcn, or normalise the edges beforehand"
+            )
 
 
 def _full_edges(run: _Run, nodes: Tensor) -> int:

@@ -4,9 +4,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from eenas.escaping import in_figure
 from eenas.percent import percent
+from eenas.policies.costs import MACS
+from eenas.policies.exit_table import ExitTable
+from eenas.policies.operating_point import evaluate
+from eenas.policies.policy import Policy
 from eenas.reporting.facts.picked import Picked, exit_names, exit_numbers, of_point
 from eenas.reporting.figures import figure_style as style
 
@@ -38,7 +43,26 @@ class OverthinkingFacts:
 
 def overthinking_facts(picked: Picked) -> OverthinkingFacts:
     """Return the facts of the picked network."""
-    correct = picked.validation.correct()
+    point = picked.item.point
+    policy = (point.accuracy, float(picked.shares[picked.exit_index].mean()))
+    return _facts(of_point(picked), exit_names(picked), picked.validation, picked.shares, policy)
+
+
+def overthinking_of(title: str, table: ExitTable, policy: Policy, cost: str = MACS) -> OverthinkingFacts:
+    """Return the facts of an exit table and a policy, such as those of nodes; shares are of the final exit's cost.
+
+    Raises PolicyError for an unknown cost and a policy with another number of exits.
+    """
+    shares = table.costs[cost] / table.costs[cost][-1]
+    point, decisions = evaluate(policy, table), policy.apply(table)
+    of_policy = (point.accuracy, float(shares[decisions.exit_index].mean()))
+    return _facts(title, table.exits, table, shares, of_policy)
+
+
+def _facts(
+    of: str, names: tuple[str, ...], table: ExitTable, shares: NDArray[np.float64], policy: tuple[float, float]
+) -> OverthinkingFacts:
+    correct = table.correct()
     exits = correct.shape[1]
     ever = np.logical_or.accumulate(correct, axis=1)
     is_right_at_all, final = ever[:, -1], correct[:, -1]
@@ -46,25 +70,24 @@ def overthinking_facts(picked: Picked) -> OverthinkingFacts:
     kept = np.bincount(first[is_right_at_all & final], minlength=exits) / len(correct)
     spoilt = np.bincount(first[is_right_at_all & ~final], minlength=exits) / len(correct)
     wasteful, destructive = float(kept[:-1].sum()), float(spoilt.sum())
-    oracle = (float(is_right_at_all.mean()), float(picked.shares[first].mean()))
-    point = picked.item.point
+    oracle = (float(is_right_at_all.mean()), float(shares[first].mean()))
     return OverthinkingFacts(
         title="Overthinking: right before the end",
         subtitles=(
-            f"{of_point(picked)}; wasteful: {percent(wasteful)} are right before the final exit and also there",
+            f"{of}; wasteful: {percent(wasteful)} are right before the final exit and also there",
             f"destructive: {percent(destructive)} are right before the final exit and wrong there; leaving at the "
             f"first right exit would reach {percent(oracle[0])} at {percent(oracle[1])} of the MACs",
         ),
-        exits=exit_names(picked),
-        cost=tuple(picked.shares.tolist()),
-        alone=picked.validation.exit_accuracy(),
+        exits=names,
+        cost=tuple(shares.tolist()),
+        alone=table.exit_accuracy(),
         ever=tuple(ever.mean(axis=0).tolist()),
         first_kept=tuple(kept.tolist()),
         first_spoilt=tuple(spoilt.tolist()),
         wasteful=wasteful,
         destructive=destructive,
         oracle=oracle,
-        policy=(point.accuracy, float(picked.shares[picked.exit_index].mean())),
+        policy=policy,
     )
 
 
