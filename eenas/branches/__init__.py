@@ -19,8 +19,12 @@ if TYPE_CHECKING:
     from eenas.branches.pool_fc import PoolFc
     from eenas.branches.presets import PRESETS
     from eenas.branches.registry import FAMILIES, family, structures
+    from eenas.branches.tokens.attention_fc import AttentionFc
+    from eenas.branches.tokens.pooler_fc import PoolerFc
+    from eenas.branches.tokens.token_conv import TokenConv
 
 _HOMES = {
+    "AttentionFc": "tokens.attention_fc",
     "Branch": "branch",
     "Capsule": "capsule",
     "Cascade": "cascade",
@@ -35,12 +39,15 @@ _HOMES = {
     "Mlp": "mlp",
     "PRESETS": "presets",
     "PoolFc": "pool_fc",
+    "PoolerFc": "tokens.pooler_fc",
+    "TokenConv": "tokens.token_conv",
     "family": "registry",
     "structures": "registry",
 }
 __all__ = [
     "FAMILIES",
     "PRESETS",
+    "AttentionFc",
     "Branch",
     "Capsule",
     "Cascade",
@@ -53,6 +60,8 @@ __all__ = [
     "MapAdapter",
     "Mlp",
     "PoolFc",
+    "PoolerFc",
+    "TokenConv",
     "family",
     "structures",
 ]

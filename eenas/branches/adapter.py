@@ -118,7 +118,8 @@ class VectorAdapter(nn.Module):
         if self.has_class_token:
             return features[:, 0]
         if mask is not None:
-            return masked_mean(features.transpose(1, 2) if self.shape.is_series else features, mask)
+            tokens = features.transpose(1, 2) if self.shape.is_series else features
+            return masked_mean(tokens[:, self.prefix_tokens :], mask[:, self.prefix_tokens :])
         patches = features[:, self.prefix_tokens :] if self.prefix_tokens else features
         return patches.mean(dim=self.places)
 

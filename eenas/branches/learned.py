@@ -15,6 +15,9 @@ from eenas.branches.conv_stack import ConvStack
 from eenas.branches.fc import Fc
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
+from eenas.branches.tokens.attention_fc import AttentionFc
+from eenas.branches.tokens.pooler_fc import PoolerFc
+from eenas.branches.tokens.token_conv import TokenConv
 from eenas.errors import BranchError
 
 
@@ -48,8 +51,11 @@ class Learned(Branch):
         )
 
     def forms(self, feature_shape: FeatureShape) -> tuple[Branch, ...]:
-        """Return all forms that fit features of this shape, the simplest first."""
-        every = (
+        """Return all forms that fit features of this shape, the simplest first.
+
+        Families for tokens are among them where the features have a mask.
+        """
+        every: tuple[Branch, ...] = (
             PoolFc(pool="avg", size=1),
             PoolFc(pool="mixed", size=4),
             Fc(),
@@ -59,6 +65,8 @@ class Learned(Branch):
             ConvPoolFc(width=self.width, layers=2),
             Capsule(width=self.width),
         )
+        if feature_shape.carried:
+            every += (PoolerFc(width=self.width), AttentionFc(width=self.width), TokenConv(width=self.width))
         return tuple(_fitting(every, feature_shape))
 
     def stand_in(self, feature_shape: FeatureShape) -> Branch:

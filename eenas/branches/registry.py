@@ -20,6 +20,9 @@ from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.presets import PRESETS
 from eenas.branches.readout import ReadoutBranch
+from eenas.branches.tokens.attention_fc import AttentionFc
+from eenas.branches.tokens.pooler_fc import PoolerFc
+from eenas.branches.tokens.token_conv import TokenConv
 from eenas.errors import BranchError, EenasError
 from eenas.escaping import shortened
 from eenas.plugins import Registry, class_problem, method_problem
@@ -32,6 +35,9 @@ FAMILIES: dict[str, type[Branch]] = {
     PoolFc.kind: PoolFc,
     ConvPoolFc.kind: ConvPoolFc,
     Capsule.kind: Capsule,
+    PoolerFc.kind: PoolerFc,
+    AttentionFc.kind: AttentionFc,
+    TokenConv.kind: TokenConv,
     Learned.kind: Learned,
     LearnedCell.kind: LearnedCell,
     ReadoutBranch.kind: ReadoutBranch,

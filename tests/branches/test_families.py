@@ -15,6 +15,9 @@ from eenas.branches.fc import Fc
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.registry import FAMILIES
+from eenas.branches.tokens.attention_fc import AttentionFc
+from eenas.branches.tokens.pooler_fc import PoolerFc
+from eenas.branches.tokens.token_conv import TokenConv
 from eenas.errors import BranchError
 from eenas.measurement.macs import count_macs, count_parameters
 from eenas.testing.branch_contract import check_branch
@@ -48,6 +51,12 @@ STRUCTURES: list[Branch] = [
     ConvPoolFc(width=8, layers=1, pool="max", begin="max3", norm="response"),
     Mlp(width=8, norm="none", dropout=0.0),
     Capsule(width=16, d_out=6),
+    PoolerFc(width=8),
+    PoolerFc(width=0, norm="none", reads="mean"),
+    AttentionFc(width=8, heads=2),
+    AttentionFc(width=0),
+    TokenConv(width=8),
+    TokenConv(width=8, layers=2, pool="mixed"),
     Cascade(branch=PoolFc(pool="mixed")),
     Cascade(branch=Capsule(width=8, d_out=4, routing=1)),
 ]
@@ -57,7 +66,11 @@ def _can_stand(branch: Branch, shape: FeatureShape) -> bool:
     if isinstance(branch, Cascade):
         return _can_stand(branch.branch, shape)
     if shape.kind == "vector":
-        return isinstance(branch, Fc | Mlp)
+        return isinstance(branch, Fc | Mlp | PoolerFc)
+    if isinstance(branch, TokenConv):
+        return shape.kind == "series" or shape is SHAPES["ragged tokens"]
+    if isinstance(branch, PoolerFc | AttentionFc):
+        return True
     if shape.kind == "series" and isinstance(branch, Capsule):
         return False
     if shape is SHAPES["one place"] and isinstance(branch, ConvPoolFc):
@@ -76,9 +89,9 @@ def test_contract(branch: Branch, shape: FeatureShape) -> None:
     if _can_stand(branch, shape):
         check_branch(branch, shape, 5)
         return
-    with pytest.raises(BranchError, match=r"use (fc|conv_pool_fc)"):
+    with pytest.raises(BranchError, match=r"use (fc|conv_pool_fc|conv_stack)"):
         branch.check(shape)
-    with pytest.raises(BranchError, match=r"use (fc|conv_pool_fc)"):
+    with pytest.raises(BranchError, match=r"use (fc|conv_pool_fc|conv_stack)"):
         branch.build(shape, 5)
 
 
