@@ -1,7 +1,11 @@
-"""Optional abilities of a branch's module: reading the logits of the previous exit, and an auxiliary loss."""
+"""Optional abilities of a branch's module: previous logits, an auxiliary loss, and a part that branches share."""
 
+import copy
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor, nn
 
 from eenas.errors import BranchError
@@ -13,6 +17,38 @@ class WithAuxiliaryLoss(Protocol):
 
     def auxiliary_loss(self, labels: Tensor) -> Tensor:
         """Return the scalar loss of the last forward pass in training mode, for its labels int64 [N]."""
+
+
+@runtime_checkable
+class WithSharedPart(Protocol):
+    """A branch's module with a part that all such branches of a network have in common while they are trained.
+
+    `shared_part` is the name of that submodule.
+    """
+
+    shared_part: str
+
+
+@contextmanager
+def shared_parts(modules: Iterable[nn.Module]) -> Iterator[None]:
+    """Inside the block, each module `WithSharedPart` uses the part of the first one with parameters of these shapes.
+
+    Afterwards each has a part of its own again, with equal weights: a trained branch depends on no other one.
+    """
+    first: dict[tuple[torch.Size, ...], nn.Module] = {}
+    tied: list[tuple[nn.Module, str]] = []
+    for module in modules:
+        if isinstance(module, WithSharedPart):
+            part = module.get_submodule(module.shared_part)
+            common = first.setdefault(tuple(each.shape for each in part.parameters()), part)
+            if common is not part:
+                setattr(module, module.shared_part, common)
+                tied.append((module, module.shared_part))
+    try:
+        yield
+    finally:
+        for module, name in tied:
+            setattr(module, name, copy.deepcopy(module.get_submodule(name)))
 
 
 def takes_previous(module: nn.Module) -> bool:

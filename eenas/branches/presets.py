@@ -6,6 +6,7 @@ from eenas.branches.branch import Branch
 from eenas.branches.conv_pool_fc import ConvPoolFc
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
+from eenas.branches.tokens.pooler_fc import PoolerFc
 
 SDN_SHARES = (0.15, 0.30, 0.45, 0.60, 0.75, 0.90)
 """The positions of the six internal classifiers of Shallow-Deep Networks, as shares of the backbone's MACs."""
@@ -62,6 +63,16 @@ def ztw_vit() -> Branch:
     return Mlp(width=1024, dropout=0.0, norm="none")
 
 
+def deebert() -> Branch:
+    """Return the off-ramp of DeeBERT (Xin et al. 2020): BERT's pooler on the class token, a linear layer."""
+    return PoolerFc(width=0, norm="none")
+
+
+def pabee() -> Branch:
+    """Return the internal classifier of PABEE (Zhou et al. 2020): one pooler for all exits, a linear layer for each."""
+    return PoolerFc(width=0, norm="none", shared=True)
+
+
 PRESETS: Mapping[str, Callable[[], Branch]] = {
     "sdn": sdn,
     "eenet": eenet,
@@ -71,5 +82,7 @@ PRESETS: Mapping[str, Callable[[], Branch]] = {
     "branchynet_alexnet_2": branchynet_alexnet_2,
     "ztw_conv": ztw_conv,
     "ztw_vit": ztw_vit,
+    "deebert": deebert,
+    "pabee": pabee,
 }
 """The published branches by the structure name that search spaces and designs use."""

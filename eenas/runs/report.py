@@ -17,7 +17,6 @@ from eenas.policies.learned.comparison import compare_learned
 from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.proportions import largest_share
 from eenas.policies.risk.control import RiskLimit, controlled
-from eenas.policies.rule import Rule
 from eenas.policies.temperatures import fit_temperatures
 from eenas.progress import Notice
 from eenas.results.choice import Chosen
@@ -143,11 +142,11 @@ def _exits(
 
 
 def _fit(baseline: TrainedBaseline, total: float) -> list[OperatingPoint | None]:
-    return fit_at_shares(baseline.calibration, baseline.test, total, SHARES, Rule(score=baseline.score))
+    return fit_at_shares(baseline.calibration, baseline.test, total, SHARES, baseline.rule)
 
 
 def _points(baseline: TrainedBaseline) -> tuple[OperatingPoint, ...]:
-    return operating_points(baseline.calibration, baseline.test, Rule(score=baseline.score))
+    return operating_points(baseline.calibration, baseline.test, baseline.rule)
 
 
 def _compare(

@@ -12,6 +12,8 @@ from eenas.names import file_part
 from eenas.networks.tables import exit_tables
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
+from eenas.policies.fit import COMMON
+from eenas.policies.rule import Rule
 from eenas.results.front import area_by_macs
 from eenas.results.results import StudyResults
 from eenas.runs.train_fully import REPORTED, train_fully
@@ -22,12 +24,12 @@ from eenas.training.process_group import ProcessGroup
 
 @dataclass(frozen=True)
 class TrainedBaseline:
-    """The exit tables of a rival on calibration and test, and the confidence measure of its policy."""
+    """The exit tables of a rival on calibration and test, and the rule by which its policies are fitted."""
 
     name: str
     calibration: ExitTable
     test: ExitTable
-    score: str = "max_softmax"
+    rule: Rule = COMMON
 
 
 def plain_baseline(context: StudyContext) -> TrainedBaseline:
@@ -40,8 +42,9 @@ def run_rivals(
 ) -> tuple[TrainedBaseline, ...]:
     """Train the rivals of a design with its budget, each in a folder below that of the run, and evaluate them on test.
 
-    They are the most promising static networks of the study (`baselines.static` of them) and the best design placed by
-    hand. All processes train. Only process 0 evaluates on the test split; the others return no baselines.
+    They are the most promising static networks of the study (`baselines.static` of them), its published networks, and
+    the best design placed by hand. All processes train. Only process 0 evaluates on the test split; the others return
+    no baselines.
     """
     spec = context.settings.baselines.training or context.settings.full_training
     found = []
@@ -61,18 +64,20 @@ def run_rivals(
         )
         if group.rank == 0:
             tables = exit_tables(trained.network, context.task, context.costs(design), REPORTED)
-            found.append(TrainedBaseline(name, tables["calibration"], tables["test"], design.policy.score))
+            rule = Rule.of(design.policy) if rival.kind == "published" else Rule(score=design.policy.score)
+            found.append(TrainedBaseline(name, tables["calibration"], tables["test"], rule))
     return tuple(found)
 
 
 def rivals(results: StudyResults, static: int) -> list[KnownNetwork]:
-    """Return the networks of a study to compare its design with: up to `static` static ones, and one placed by hand."""
+    """Return the networks to compare a design with: up to `static` static ones, published ones, one placed by hand."""
     ended = [network for network in results.networks if network.kind == "static" and network.points]
     curves = [_curve(network, results) for network in ended]
     taken = most_added(curves, static, reference_cost=REFERENCE_COST, reference_accuracy=results.chance)
     placed = [each for each in results.networks if each.kind == "trial" and each.family == "uniform by hand"]
     best = max(placed, key=lambda each: area_by_macs(each.points, results.backbone, results.chance), default=None)
-    return [*(ended[index] for index in sorted(taken)), *([] if best is None else [best])]
+    published = [network for network in results.networks if network.kind == "published"]
+    return [*(ended[index] for index in sorted(taken)), *published, *([] if best is None else [best])]
 
 
 def _curve(network: KnownNetwork, results: StudyResults) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from eenas.backbones.memory_format import lay_out
+from eenas.branches.abilities import shared_parts
 from eenas.errors import DivergedError, TrainingError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.seeding import derive, seeded
@@ -97,7 +98,9 @@ def train_network(
         raise TrainingError("loss_weights = 'boosted' changes the outputs of a network; use the value of its design")
     with memory_errors(spec.batch_for(len(task.train))), seeded(plan.seed):
         run = _Run(network, task, plan, checkpoint, group or ProcessGroup(), taught)
-        return run.go(after_epoch)
+        apart = any(phase.trains == "part" for phase in run.phases)  # a part must not change those before it
+        with shared_parts(() if apart else network.branches.children()):
+            return run.go(after_epoch)
 
 
 class _Run:

@@ -12,6 +12,7 @@ from eenas.branches.presets import PRESETS
 from eenas.measurement.macs import count_parameters
 from eenas.testing.branch_contract import check_branch
 
+TEXT = FeatureShape((12, 33), carried=1, prefix_tokens=1, is_set=True)
 PUBLISHED = {
     # name: (features, classes, parameters, MACs: kernels, then the biases that are counted as one each)
     "sdn": (FeatureShape((16, 32, 32)), 10, 1 + 256 * 10 + 10, 256 * 10 + 10),
@@ -46,6 +47,8 @@ PUBLISHED = {
         32 * 16 * 9 + 16 + 1 + 256 * 100 + 100,
         (32 * 16 * 9 + 16) * 7**2 + 256 * 100 + 100,
     ),
+    "deebert": (TEXT, 6, 32 * 32 + 32 + 32 * 6 + 6, 32 * 32 + 32 + 32 * 6 + 6),  # only the first token is read
+    "pabee": (TEXT, 6, 32 * 32 + 32 + 32 * 6 + 6, 32 * 32 + 32 + 32 * 6 + 6),
     "ztw_vit": (
         FeatureShape((5, 768), prefix_tokens=1),  # of ViT-B's tokens only the first is read
         1000,
@@ -122,3 +125,11 @@ def test_sdn_mixes_maxima_and_averages_of_sixteen_places() -> None:
     assert module[1].alpha is not None
     assert module[-1].in_features == 16 * 16
     assert list(presets.SDN_SHARES) == sorted(presets.SDN_SHARES)
+
+
+def test_pabee_is_deebert_with_a_shared_pooler() -> None:
+    one, other = presets.deebert().build(TEXT, 3).eval(), presets.pabee().build(TEXT, 3).eval()
+    other.load_state_dict(one.state_dict())
+    x = TEXT.example(4)
+    torch.testing.assert_close(one(x), other(x))
+    assert presets.pabee().label() == "pooler_fc D shared"

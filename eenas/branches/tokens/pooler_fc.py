@@ -22,6 +22,9 @@ class PoolerFc(Branch):
     for D, as in both. Without a class token, and with `reads` "mean", the mean of the tokens that are no padding takes
     its place; of a map or series, the mean of the places. Tokens are normalised first (LayerNorm) unless `norm` is
     "none". `dropout` is a probability in [0, 1).
+
+    With `shared`, all such branches of a network have one pooler while they are trained together, as in PABEE (Zhou et
+    al. 2020); each keeps a copy of it. Branches that are trained apart, as in the bank, have poolers of their own.
     """
 
     kind: ClassVar[str] = "pooler_fc"
@@ -30,6 +33,7 @@ class PoolerFc(Branch):
     dropout: float = 0.1
     norm: Literal["layer", "none"] = "layer"
     reads: Reads = "class"
+    shared: bool = False
 
     def __post_init__(self) -> None:
         """Check the fields."""
@@ -40,6 +44,8 @@ class PoolerFc(Branch):
         for name, known in (("norm", ("layer", "none")), ("reads", get_args(Reads))):
             if (value := getattr(self, name)) not in known:
                 raise BranchError(f"{self.kind}: {name} must be one of {', '.join(known)}, got {shortened(value)}")
+        if not isinstance(self.shared, bool):
+            raise BranchError(f"{self.kind}: shared must be true or false, got {shortened(self.shared)}")
         object.__setattr__(self, "dropout", float(self.dropout))
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
@@ -47,7 +53,8 @@ class PoolerFc(Branch):
         check_classes(self, num_classes)
         shape = replace(feature_shape, class_token=False) if self.reads == "mean" else feature_shape
         width = self.width or shape.channels
-        return nn.Sequential(
+        kind = _SharedPooler if self.shared else nn.Sequential
+        return kind(
             VectorAdapter(shape, normalised=self.norm == "layer"),
             nn.Linear(shape.channels, width),
             nn.Tanh(),
@@ -57,5 +64,9 @@ class PoolerFc(Branch):
 
     def label(self) -> str:
         """Return a short text such as "pooler_fc 64" or "pooler_fc D mean"."""
-        mean = () if self.reads == "class" else (self.reads,)
-        return " ".join((self.kind, str(self.width or "D"), *mean))
+        words = (self.reads if self.reads != "class" else "", "shared" if self.shared else "")
+        return " ".join((self.kind, str(self.width or "D"), *filter(None, words)))
+
+
+class _SharedPooler(nn.Sequential):
+    shared_part = "1"

@@ -1,8 +1,7 @@
-"""The baselines of a study: the plain backbone, networks of the frozen front, and static networks."""
+"""The baselines of a study: the plain backbone, networks of the frozen front, static and published networks."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from uuid import uuid4
 
 import numpy as np
 
@@ -10,10 +9,9 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Design, Placed
 from eenas.designs.known import default_choices
 from eenas.designs.placement import candidates
-from eenas.errors import BranchError, DivergedError
+from eenas.errors import BranchError
 from eenas.fronts.hypervolume import REFERENCE_COST, most_added
-from eenas.measurement.profile import source_of
-from eenas.networks.tables import exit_tables, with_distorted
+from eenas.networks.tables import with_distorted
 from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
@@ -23,18 +21,15 @@ from eenas.policies.right_answers import pack, right_answers
 from eenas.progress import Finished, Notice, Started
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
-from eenas.specs import digest, to_table
 from eenas.study.context.bank import Bank
 from eenas.study.context.study_context import StudyContext
 from eenas.study.rivals.frozen_front import FrozenFront, filled, first_branches
 from eenas.study.rivals.known_networks import BACKBONE, NETWORKS, KnownNetwork, NetworkKind, frozen_design
-from eenas.study.trials.design_training import DesignTraining, network_digest, train_design
+from eenas.study.rivals.published import published_networks
+from eenas.study.rivals.trained_tables import Tables, keep_tables, trained_tables
 from eenas.study.trials.scores import DISTORTED_VALIDATION, score_tables
-from eenas.training.checkpoints import Checkpoint
 
 PHASE = "measuring baselines"
-
-Tables = Mapping[str, ExitTable]
 
 
 def static_branches(context: StudyContext) -> list[Placed]:
@@ -73,6 +68,7 @@ def measure_baselines(context: StudyContext, study: str, bank: Bank, front: Froz
         tables = bank.exit_tables(design, context.costs(design))
         networks.append(_network(context, f"frozen {number}", "frozen", design, tables))
     networks += _static(context, bank)
+    networks += published_networks(context, bank)
     records.update_baselines(study, {NETWORKS: [network.to_table() for network in networks]})
     context.listener(Finished(PHASE, f"{len(networks)} networks"))
     context.limit.check()
@@ -118,7 +114,7 @@ def _plain(context: StudyContext) -> KnownNetwork:
         points=(with_robustness(plain_point(context, table), distorted),),
         right=(pack(right_answers(ONE_EXIT, table)),),
         parameters=context.profile.total_parameters,
-        artifacts=_keep(context, BACKBONE, tables),
+        artifacts=keep_tables(context, BACKBONE, tables),
     )
 
 
@@ -138,7 +134,7 @@ def _static(context: StudyContext, bank: Bank) -> list[KnownNetwork]:
         curves, context.settings.baselines.static, reference_cost=REFERENCE_COST, reference_accuracy=chance
     )
     for name in (names[index] for index in wanted):
-        trained = _trained(context, bank, banked[name])
+        trained = trained_tables(context, bank, banked[name])
         if trained is not None and trained["calibration"].exit_accuracy()[0] > right[name]:
             tables[name] = trained
     return [_network(context, f"static {name}", "static", design, tables[name]) for name, design in banked.items()]
@@ -170,33 +166,6 @@ def _best_static(context: StudyContext, bank: Bank, placed: Sequence[Placed]) ->
     }
 
 
-def _trained(context: StudyContext, bank: Bank, design: Design) -> Tables | None:
-    """Return the exit tables of a static network trained like a trial, from the cache or by resumed training.
-
-    Returns None if the training diverges.
-    """
-    costs, sources = context.costs(design), [source_of(placed.branch) for placed in design.branches]
-    training = [to_table(context.settings.training), str(context.execution)]
-    key = f"static/{digest([bank.conditions, network_digest(design), sources, training])}"
-    path = context.artifacts.root / f"{key.replace('/', '-')}.checkpoint.pt"
-    checkpoint = Checkpoint(path, paced=True, check=context.limit.check)
-    kept = context.cache.get(key)
-    if kept is not None and all(context.artifacts.holds(reference) for reference in kept.values()):
-        checkpoint.remove()  # the time limit may have stopped the command between the next two steps
-        found = {split: load_exit_table(context.artifacts.path(reference)) for split, reference in kept.items()}
-        return {split: replace(table, costs=costs.costs) for split, table in found.items()}
-    try:
-        network, _ = train_design(design, context, DesignTraining.brief(context, bank=bank, checkpoint=checkpoint))
-    except DivergedError as error:
-        checkpoint.remove()
-        context.listener(Notice(f"the static network that {design.label()} keeps its banked branch: {error}"))
-        return None
-    tables = exit_tables(network, context.task, costs)
-    context.cache.put(key, _keep(context, "trained", tables))
-    checkpoint.remove()
-    return tables
-
-
 def _network(context: StudyContext, name: str, kind: NetworkKind, design: Design, tables: Tables) -> KnownNetwork:
     costs = context.costs(design)
     scores = score_tables(design, tables, costs, context.settings.constraints, backbone_macs=context.profile.total_macs)
@@ -207,14 +176,5 @@ def _network(context: StudyContext, name: str, kind: NetworkKind, design: Design
         points=scores.points,
         right=scores.right,
         parameters=costs.parameters,
-        artifacts=_keep(context, name, tables),
+        artifacts=keep_tables(context, name, tables),
     )
-
-
-def _keep(context: StudyContext, name: str, tables: Tables) -> dict[str, str]:
-    """Write the exit tables of a network as artifacts and return their references by split."""
-    word = "".join(letter if letter.isalnum() else "-" for letter in name)
-    key = uuid4().hex[:8]  # each study in the storage has its own files
-    return {
-        split: context.artifacts.write(f"table-{word}-{split}-{key}.npz", table.save) for split, table in tables.items()
-    }

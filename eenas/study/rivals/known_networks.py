@@ -14,7 +14,7 @@ from eenas.records.studies import StudyRecord
 from eenas.records.trials import TrialRecord
 from eenas.specs import read_fields
 
-NetworkKind = Literal["trial", "frozen", "static", "plain"]
+NetworkKind = Literal["trial", "frozen", "static", "published", "plain"]
 BACKBONE = "backbone"
 """The name of the plain backbone among a study's networks."""
 NETWORKS = "networks"
@@ -30,11 +30,11 @@ class KnownNetwork:
     """A network with its operating points on the validation split.
 
     `name` is "trial 8", "frozen 2", "frozen trial 8" (the branches of trial 8 on the frozen backbone),
-    "static layer2.1" or "backbone". `right` holds, for each of `points`, the packed list
-    (`eenas.policies.right_answers`) of the samples that it classifies correctly; it is empty if not recorded.
-    `parameters` is the number of parameters (None if not recorded), and `artifacts` holds the references of the exit
-    tables by split. `trial` is the number of the trial that trained the network, and `origin` the source of its
-    parameters in the search space.
+    "static layer2.1", "pabee" (or another published network) or "backbone". `right` holds, for each of `points`, the
+    packed list (`eenas.policies.right_answers`) of the samples that it classifies correctly; it is empty if not
+    recorded. `parameters` is the number of parameters (None if not recorded), and `artifacts` holds the references of
+    the exit tables by split. `trial` is the number of the trial that trained the network, and `origin` the source of
+    its parameters in the search space.
     """
 
     name: str
@@ -49,7 +49,9 @@ class KnownNetwork:
 
     @property
     def family(self) -> str:
-        """The group for comparisons: "search", "uniform by hand", "frozen search", "static networks" and so on."""
+        """The group for comparisons: "search", "uniform by hand", "frozen search", "pabee" and so on."""
+        if self.kind == "published":
+            return self.name
         if self.origin:
             return "uniform by hand" if self.origin.startswith(BY_HAND) else "search"
         return {"frozen": "frozen search", "static": "static networks", "plain": "plain backbone"}[self.kind]

@@ -16,6 +16,7 @@ from eenas.measurement.costs.spec import CostSpec
 from eenas.measurement.latency import LatencySpec
 from eenas.measurement.tiers.tiers import Tiers
 from eenas.plugins import is_reference
+from eenas.study.settings.baselines_spec import BaselinesSpec
 from eenas.study.settings.cost_names import check_costs
 from eenas.study.settings.expert_settings import ExpertSettings, check_distorted_training, check_experts
 from eenas.study.settings.limits import Limits
@@ -62,24 +63,6 @@ class PrepareSpec:
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> Self:
         """Return the spec in a table. A training without a budget gets the default one."""
         return specs.read_fields(cls, _budgeted(table, training=_PREPARE), file=file, key=key)
-
-
-@dataclass(frozen=True, kw_only=True)
-class BaselinesSpec:
-    """The static networks that rival a search, and the budget of rivals in full training.
-
-    A static network ends at a cut point and uses the best classifier that the bank has there. The `static` most
-    promising ones are trained like a trial. `eenas train --compare` trains the rivals of a design with the budget
-    `training` (default: that of the design).
-    """
-
-    static: int = 3
-    training: TrainingSpec | None = None
-
-    def __post_init__(self) -> None:
-        """Raise SpecError for a negative number."""
-        if self.static < 0:
-            raise SpecError(f"baselines.static must not be negative, got {self.static}; 0 trains none")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 
+from eenas.branches.tokens.pooler_fc import PoolerFc
 from eenas.designs.design import Design, PolicyChoice
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import MACS
@@ -67,8 +68,12 @@ def network_digest(design: Design) -> str:
 
 
 def inherits(design: Design) -> bool:
-    """Whether the branches of `design` can start from the bank. Boosted exits cannot, since their logits add up."""
-    return design.training.loss_weights != "boosted"
+    """Whether the branches of `design` can start from the bank.
+
+    Boosted exits cannot, since their logits add up, nor can those with a shared part, which the bank trains apart.
+    """
+    shared = any(isinstance(placed.branch, PoolerFc) and placed.branch.shared for placed in design.branches)
+    return design.training.loss_weights != "boosted" and not shared
 
 
 def train_design(
