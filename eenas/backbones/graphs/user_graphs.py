@@ -17,6 +17,7 @@ from eenas.tasks.graphs.graph_input import FEATURES, graph_option
 from eenas.tasks.inputs import InputSpec
 
 NAMES = ("x", "edge_index", "batch")
+_NODES = 7
 _FIX = "give an nn.Sequential of eenas.backbones.graphs.GraphBlock, or write the layers as calls of modules on x"
 
 
@@ -38,19 +39,19 @@ def split_graphs(module: nn.Module, inputs: InputSpec, label: str) -> nn.Module:
     Raises CutError if the module cannot be traced, since its code depends on values, or has no such place.
     """
     graphs = {mode: _traced(module, mode, label) for mode in (True, False)}
-    cuts = _cuts(graphs[True], module, label)
-    if [name for name, _ in cuts] != [name for name, _ in _cuts(graphs[False], module, label)]:
-        raise CutError(f"{label} runs other layers in training than in evaluation, so it cannot be cut; {_FIX}")
-    places = {mode: [node for _, node in _cuts(graph, module, label)] for mode, graph in graphs.items()}
     width = graph_option(inputs, FEATURES)
+    shapes = _shapes(module, graphs[False], width, label)
+    cuts = {mode: _cuts(graph, module, shapes, label) for mode, graph in graphs.items()}
+    if [node.name for _, node in cuts[True]] != [node.name for _, node in cuts[False]]:
+        raise CutError(f"{label} runs other layers in training than in evaluation, so it cannot be cut; {_FIX}")
+    places = {mode: [node for _, node in found] for mode, found in cuts.items()}
     parts: list[tuple[str, nn.Module]] = []
-    names = [*(name.replace(".", "_") for name, _ in cuts), "output"]
+    names = [*(name.replace(".", "_") for name, _ in cuts[False]), "output"]
     for index, name in enumerate(names):
         made = {mode: _part(module, graph, places[mode], index) for mode, graph in graphs.items()}
-        part = GraphPart(made[True], made[False], width, is_last=index == len(cuts))
-        parts.append((name, part))
-        if index < len(cuts):
-            width = _width(part, width, label)
+        parts.append((name, GraphPart(made[True], made[False], width, is_last=index == len(names) - 1)))
+        if index < len(names) - 1:
+            width = shapes[places[False][index].name][1]
     return nn.Sequential(OrderedDict(parts))
 
 
@@ -119,32 +120,66 @@ def _poolings() -> dict[str, Callable[..., Any]]:
     return {} if layers is None else {name: getattr(layers, name) for name in names}
 
 
-def _cuts(graph: fx.Graph, module: nn.Module, label: str) -> list[tuple[str, fx.Node]]:
+class _Shapes(fx.Interpreter):
+    """Runs the user's code step by step and notes the shape of each tensor."""
+
+    def __init__(self, module: fx.GraphModule) -> None:
+        super().__init__(module)
+        self.found: dict[str, tuple[int, ...]] = {}
+
+    def run_node(self, n: fx.Node) -> Any:
+        """Run one step."""
+        value = super().run_node(n)
+        if isinstance(value, Tensor):
+            self.found[n.name] = tuple(value.shape)
+        return value
+
+
+@torch.no_grad()
+def _shapes(module: nn.Module, graph: fx.Graph, features: int, label: str) -> dict[str, tuple[int, ...]]:
+    """Return the shape of the value of each step on two graphs with _NODES nodes in all, in eval mode."""
+    was = [(part, part.training) for part in module.modules()]
+    module.eval()
+    parameter = next(module.parameters(), None)
+    device = None if parameter is None else parameter.device
+    edges = torch.tensor([[0, 1, 4, 5], [1, 0, 5, 4]], device=device)
+    graph_of = torch.tensor([0] * 4 + [1] * (_NODES - 4), device=device)
+    shapes = _Shapes(fx.GraphModule(module, graph))
+    try:
+        shapes.run(torch.zeros(_NODES, features, device=device), edges, graph_of)
+    except Exception as error:  # the user's code may raise anything
+        raise CutError(
+            f"{label} does not run on nodes with {features} features ({type(error).__name__}: "
+            f"{shortened_error(error)}); give a network for the features of the task"
+        ) from error
+    finally:
+        for part, training in was:
+            part.training = training
+    return shapes.found
+
+
+def _cuts(
+    graph: fx.Graph, module: nn.Module, shapes: dict[str, tuple[int, ...]], label: str
+) -> list[tuple[str, fx.Node]]:
     """Return the name of each cut and the step whose value crosses it, in order."""
-    steps = [node for node in graph.nodes if node.op not in ("placeholder", "output", "get_attr")]
-    free = _independent(graph)
+    steps = [node for node in graph.nodes if node.op not in ("output", "get_attr")]
     order = {node: place for place, node in enumerate(graph.nodes)}
-    last_use = {node: max((order[user] for user in node.users), default=-1) for node in steps}
-    layers = [node for node in steps if node.op == "call_module" and _passes_messages(module, str(node.target))]
-    inputs = next((node for node in graph.nodes if node.op == "placeholder" and node.target == NAMES[0]), None)
+    free = _independent(graph)
+    bound = [node for node in steps if node not in free]
+    last_use = {node: max((order[user] for user in node.users), default=-1) for node in bound}
+    layers = [node for node in bound if node.op == "call_module" and _passes_messages(module, str(node.target))]
     found: list[tuple[str, fx.Node]] = []
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         end = order[following] if following is not None else len(order)
-        best = None
-        for node in steps:
-            if not order[layer] <= order[node] < end or node in free:
-                continue
-            if _is_pooling(node, module):
-                break
-            alone = all(
-                last_use[other] <= order[node] or other in free or other is node
-                for other in steps
-                if order[other] < order[node]
-            )
-            alone = alone and (inputs is None or all(order[user] <= order[node] for user in inputs.users))
-            best = node if alone and _keeps_nodes(node, layer, module) else best
-        if best is not None:
-            found.append((str(layer.target), best))
+        within = [node for node in bound if order[layer] <= order[node] < end]
+        of_nodes = [node for node in within if len(shape := shapes.get(node.name, ())) == 2 and shape[0] == _NODES]
+        alone = [
+            node
+            for node in of_nodes
+            if all(last_use[other] <= order[node] for other in bound if order[other] < order[node])
+        ]
+        if alone:
+            found.append((str(layer.target), alone[-1]))
     if not found:
         raise CutError(
             f"{label} has no cut point: behind no message-passing layer is one tensor of node features all that the "
@@ -171,19 +206,6 @@ def _passes_messages(module: nn.Module, name: str) -> bool:
 def _is_message_layer(layer: nn.Module) -> bool:
     """Whether a layer passes messages: it derives from torch_geometric's class for that, or from eenas's."""
     return any(kind.__name__ in ("MessagePassing", "MessageLayer") for kind in type(layer).__mro__)
-
-
-def _is_pooling(node: fx.Node, module: nn.Module) -> bool:
-    if node.op == "call_module":
-        return any(kind.__name__ == "Aggregation" for kind in type(module.get_submodule(str(node.target))).__mro__)
-    return node.op == "call_function" and node.target in _poolings().values()
-
-
-def _keeps_nodes(node: fx.Node, layer: fx.Node, module: nn.Module) -> bool:
-    """Whether a step is the layer, or an element-wise step or normalisation that follows it."""
-    if node is layer:
-        return True
-    return not (node.op == "call_module" and _passes_messages(module, str(node.target)))
 
 
 def _part(module: nn.Module, graph: fx.Graph, cuts: list[fx.Node], index: int) -> fx.GraphModule:
@@ -217,27 +239,3 @@ def _part(module: nn.Module, graph: fx.Graph, cuts: list[fx.Node], index: int) -
     made.output(copied[end])
     made.lint()
     return fx.GraphModule(module, made)
-
-
-@torch.no_grad()
-def _width(part: GraphPart, inputs: int, label: str) -> int:
-    """Return the number of features behind a part."""
-    was = [(each, each.training) for each in part.modules()]
-    part.eval()
-    x = torch.zeros(3, inputs)
-    edges, graph_of = torch.tensor([[0, 1], [1, 0]]), torch.zeros(3, dtype=torch.int64)
-    parameter = next(part.parameters(), None)
-    device = x.device if parameter is None else parameter.device
-    try:
-        found = part._evaluation[0](x.to(device), edges.to(device), graph_of.to(device), 1)
-    except Exception as error:  # the user's code may raise anything
-        raise CutError(
-            f"{label} does not run on nodes with {inputs} features ({type(error).__name__}: {shortened_error(error)}); "
-            "give a network for the features of the task"
-        ) from error
-    finally:
-        for each, training in was:
-            each.training = training
-    if not isinstance(found, Tensor) or found.ndim != 2 or found.shape[0] != 3:
-        raise CutError(f"{label}: the features of nodes must be [nodes, features] behind each layer; {_FIX}")
-    return int(found.shape[1])

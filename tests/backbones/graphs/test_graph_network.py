@@ -185,9 +185,9 @@ def test_a_users_network_is_split_behind_its_layers_and_trains_as_it_is() -> Non
         assert torch.allclose(parts(packed), expected, atol=1e-5)
 
 
-def test_a_jumping_connection_is_said_to_prevent_cuts() -> None:
+def test_a_jumping_connection_leaves_the_cuts_that_it_does_not_pass() -> None:
     parts = split_graphs(Own(jumps=True), TRANSFORM.inputs, "Own")
-    assert [name for name, _ in parts.named_children()] == ["conv1", "output"]
+    assert [name for name, _ in parts.named_children()] == ["conv1", "convs_1", "output"]  # the joined features
 
 
 def test_what_cannot_be_traced_or_run_is_said() -> None:
