@@ -81,11 +81,9 @@ def read_shapes(
     series input [N, C, L], two lengths of it tell series from tokens, otherwise the layers do.
     """
     if (packed := first_packed(module)) is not None:
-        carried = example.shape[2] - packed.inputs
-        return [
-            FeatureShape(tuple(tensor.shape[1:]), carried=carried if tensor.ndim == 3 else 0, is_set=tensor.ndim == 3)
-            for _, tensor in named
-        ]
+        columns = example.shape[2] - packed.inputs
+        shapes = [(tuple(tensor.shape[1:]), tensor.ndim == 3) for _, tensor in named]
+        return [FeatureShape(dims, carried=columns * of_nodes, is_set=of_nodes) for dims, of_nodes in shapes]
     image = tuple(example.shape[2:]) if example.ndim == 4 else None
     maps = [name for name, tensor in named if tensor.ndim == 4]
     elsewhere = _at_another_size(module, example, maps) if maps and image is not None else {}

@@ -38,7 +38,7 @@ class ReadoutBranch(Branch):
     def check(self, feature_shape: FeatureShape) -> None:
         """Raise BranchError unless the features are of nodes or tokens."""
         if feature_shape.kind != "tokens":
-            raise BranchError(f"{self.label()}: needs nodes or tokens, got a {feature_shape.kind}; use pool_fc there")
+            raise BranchError(f"{self.label()}: needs nodes or tokens, got a {feature_shape.kind}; use fc or mlp there")
 
     def build(self, feature_shape: FeatureShape, num_classes: int) -> nn.Module:
         """See `Branch.build`."""

@@ -14,6 +14,7 @@ from eenas.branches.conv_stack import ConvStack
 from eenas.branches.fc import Fc
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
+from eenas.branches.readout import ReadoutBranch
 from eenas.branches.registry import FAMILIES
 from eenas.branches.tokens.attention_fc import AttentionFc
 from eenas.branches.tokens.pooler_fc import PoolerFc
@@ -57,6 +58,8 @@ STRUCTURES: list[Branch] = [
     AttentionFc(width=0),
     TokenConv(width=8),
     TokenConv(width=8, layers=2, pool="mixed"),
+    ReadoutBranch(width=8),
+    ReadoutBranch(width=8, pools=("sum",)),
     Cascade(branch=PoolFc(pool="mixed")),
     Cascade(branch=Capsule(width=8, d_out=4, routing=1)),
 ]
@@ -67,6 +70,8 @@ def _can_stand(branch: Branch, shape: FeatureShape) -> bool:
         return _can_stand(branch.branch, shape)
     if shape.kind == "vector":
         return isinstance(branch, Fc | Mlp | PoolerFc)
+    if isinstance(branch, ReadoutBranch):
+        return shape.kind == "tokens"
     if isinstance(branch, TokenConv):
         return shape.kind == "series" or shape is SHAPES["ragged tokens"]
     if isinstance(branch, PoolerFc | AttentionFc):

@@ -116,7 +116,7 @@ def predict_nodes(
     was_training = network.training
     network.eval()
     try:
-        run = _Run(network, *tensors_of(graph, device))
+        run = _NodeRun(network, *tensors_of(graph, device))
         _check_own_layers(run)
         taking_part = torch.arange(len(graph.x)) if form == "frozen" else torch.from_numpy(np.unique(asked))
         full = _full_edges(run, taking_part.to(device)) if form == "exact" else graph.edges.shape[1] * network.hops
@@ -125,7 +125,7 @@ def predict_nodes(
         network.train(was_training)
 
 
-class _Run:
+class _NodeRun:
     def __init__(self, network: NodeNetwork, x: Tensor, edges: Tensor) -> None:
         self.network, self.x = network, x
         self.incoming = IncomingEdges(edges, len(x))
@@ -193,7 +193,7 @@ class _Run:
         return self.network.hop(index - 1, before[around], edges, len(targets), self.degree[around])
 
 
-def _check_own_layers(run: _Run) -> None:
+def _check_own_layers(run: _NodeRun) -> None:
     """Raise InputError if a layer of the user gives a node other features once edges further away are left out."""
     targets = torch.argsort(run.degree, descending=True)[:4]
     near, few = run.incoming.around(targets)
@@ -210,7 +210,7 @@ def _check_own_layers(run: _Run) -> None:
             )
 
 
-def _full_edges(run: _Run, nodes: Tensor) -> int:
+def _full_edges(run: _NodeRun, nodes: Tensor) -> int:
     """Return the edges that the answers of the final exit need for `nodes`."""
     total, needed = 0, nodes
     for _ in range(run.network.hops):
