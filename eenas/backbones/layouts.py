@@ -82,8 +82,8 @@ def read_shapes(
     """
     if (packed := first_packed(module)) is not None:
         columns = example.shape[2] - packed.inputs
-        shapes = [(tuple(tensor.shape[1:]), tensor.ndim == 3) for _, tensor in named]
-        return [FeatureShape(dims, carried=columns * of_nodes, is_set=of_nodes) for dims, of_nodes in shapes]
+        sizes = [(tuple(tensor.shape[1:]), tensor.ndim == 3) for _, tensor in named]
+        return [FeatureShape(dims, carried=columns * of_nodes, is_set=of_nodes) for dims, of_nodes in sizes]
     image = tuple(example.shape[2:]) if example.ndim == 4 else None
     maps = [name for name, tensor in named if tensor.ndim == 4]
     elsewhere = _at_another_size(module, example, maps) if maps and image is not None else {}
