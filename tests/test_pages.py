@@ -9,6 +9,7 @@ import pytest
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
+    "audio.md": "fit: pad classes: ['rising', ",
     "edge_client.md": "answered by ['cloud', 'edge']\nanswered by ['edge', 'edge: link lost']",
     "guarantees.md": "With 95 % probability, the answer is wrong where the final exit is right",
     "expert_branches.md": "experts: ['contrast', 'contrast', 'contrast']",

@@ -69,4 +69,6 @@ def merged(batches: Sequence[Batch]) -> list[Batch]:
 
 def batches_of(table: Any) -> list[Batch]:
     """Return the batches in the table of a file: those stated, or one batch of the stated shape, as in older files."""
-    return [tuple(int(side) for side in batch) for batch in table.get("batches", [table["shape"]])]
+    return [
+        tuple(int(side) for side in batch) for batch in (table["batches"] if "batches" in table else [table["shape"]])
+    ]

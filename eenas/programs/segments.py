@@ -96,13 +96,15 @@ class Signature:
         return logits if self.following is None else {OUTPUTS[0]: self.following, **logits}
 
     def check(self, what: str, found: Mapping[str, Sequence[Any]], wanted: Mapping[str, Sequence[int]]) -> None:
-        """Raise ExportError unless the arrays `found` [N, ...] match `wanted`. A symbolic dimension matches any."""
+        """Raise ExportError unless the arrays `found` [N, ...] match `wanted`. Any side of any length matches."""
         if found.keys() != wanted.keys():
             raise self._mismatch(what, ", ".join(found) or "nothing", ", ".join(wanted))
         for name, sample in wanted.items():
             shape = list(found[name])
             sides = zip(shape[1:], sample, strict=False)
-            if len(shape) != 1 + len(sample) or any(isinstance(side, int) and side != own for side, own in sides):
+            if len(shape) != 1 + len(sample) or any(
+                own and isinstance(side, int) and side != own for side, own in sides
+            ):
                 raise self._mismatch(what, f"{name} {shape}", f"{name} [N, {', '.join(map(str, sample))}]")
 
     def check_logits(self, logits: Array, samples: int) -> None:

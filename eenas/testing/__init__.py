@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from eenas.testing.branch_contract import BranchContract, check_branch
     from eenas.testing.controller_contract import ControllerContract, check_controller
     from eenas.testing.cost_contract import CostContract, check_cost
+    from eenas.testing.input_contract import InputContract
     from eenas.testing.placement_contract import PlacementContract, check_chooser, check_learner, check_placement
     from eenas.testing.policy_contract import PolicyContract, check_policy
     from eenas.testing.runtime_contract import RuntimeContract
@@ -21,6 +22,7 @@ _HOMES = {
     "BranchContract": "branch_contract",
     "ControllerContract": "controller_contract",
     "CostContract": "cost_contract",
+    "InputContract": "input_contract",
     "PlacementContract": "placement_contract",
     "PolicyContract": "policy_contract",
     "RuntimeContract": "runtime_contract",
@@ -43,6 +45,7 @@ __all__ = [
     "BranchContract",
     "ControllerContract",
     "CostContract",
+    "InputContract",
     "PlacementContract",
     "PolicyContract",
     "RuntimeContract",

@@ -158,7 +158,7 @@ def measured(part, *place, **values):
         ),
         (segment(1, file="segment_0.onnx"), r"segments\[1\].file must be 'segment_1.onnx'"),
         (segment(1, sha256="0"), "sha256 must be 64 hexadecimal digits"),
-        (segment(1, shape=[2**31, 2**31]), "shape must be a list of positive whole numbers"),
+        (segment(1, shape=[2**31, 2**31]), "shape must be a list of whole numbers, 0 for any length"),
         (segment(1, shape=[2**20, 2**20]), "shape must be a shape of at most 268,435,456 values"),
         (segment(0, shape=[3, 9, 9]), r"shape must be the shape of a sample, \[3, 8, 8\], got \[3, 9, 9\]"),
         (segment(0, takes_previous=True), "takes_previous must be false"),

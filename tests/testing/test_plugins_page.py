@@ -22,6 +22,7 @@ SPOILT = {
     "my_branch.py": ("nn.Linear(self.width, num_classes)", "nn.Linear(self.width, num_classes + 1)"),
     "my_net.py": ("nn.BatchNorm2d(width)", "nn.BatchNorm2d(width, track_running_stats=False)"),
     "my_placement.py": ("[:n]", "[: n - 1]"),
+    "my_points.py": ("(x * mask).sum(dim=1, keepdim=True)", "x.sum(dim=1, keepdim=True)"),
     "my_policy.py": (".sum(axis=1)  # [n], at least 0", ".sum()"),
     "my_runtime.py": ("3 * latency.p95_ms", "latency.median_ms"),
     "my_series_branch.py": ("nn.Linear(self.width, num_classes)", "nn.Linear(self.width, num_classes + 1)"),
