@@ -7,6 +7,7 @@ import torch
 
 from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.load import Backbone, load_backbone
+from eenas.backbones.models.user_models import ATTRIBUTE
 from eenas.deployment.fit_limits import FitLimits
 from eenas.errors import PolicyError
 from eenas.measurement.profile import measure_branch, profile_backbone
@@ -145,10 +146,8 @@ def network_costs(network: EarlyExitNetwork) -> tuple[ExitCosts, float]:
 
 def backbone_of(network: EarlyExitNetwork) -> Backbone:
     """Return the backbone of a network, with a copy of its module on the CPU."""
-    transform = network.transform
-    found = load_backbone(
-        copy_of(network.backbone, device="cpu"),
-        num_classes=network.design.num_classes,
-        inputs=transform.inputs,
-    )
+    transform, module = network.transform, copy_of(network.backbone, device="cpu")
+    if not isinstance(getattr(type(module), ATTRIBUTE, None), property):
+        setattr(module, ATTRIBUTE, transform)  # its shape, and samples that have no default transform
+    found = load_backbone(module, num_classes=network.design.num_classes, inputs=transform.inputs)
     return replace(found, name=network.design.backbone, transform=transform)
