@@ -17,7 +17,7 @@ from eenas.backbones.features import FeatureShape
 from eenas.backbones.gradient_tracking import TrackGradients
 from eenas.backbones.layouts import ForwardPass, LayoutHints, carried_shapes, read_shapes
 from eenas.backbones.models.block_names import block_name, has_weights, is_stage
-from eenas.backbones.models.series.unrolled import TimeStep
+from eenas.backbones.models.series.packing import PackingStep
 from eenas.backbones.outputs import main_output
 from eenas.backbones.traced.recorder import RecordedOutput, Recorder
 from eenas.errors import CutError, EenasError
@@ -147,8 +147,8 @@ def find_candidates(module: nn.Module, example: Tensor) -> CutCandidates:
 
 
 def _cut_point(found: _Found, block_end: bool, module: nn.Module) -> CutPoint:
-    """Return the cut point; a step over time says which columns a classifier reads, and what is seen of the input."""
-    if not isinstance(module, TimeStep):
+    """Return the cut point; a packing step says which columns a classifier reads, and what is seen of the input."""
+    if not isinstance(module, PackingStep):
         return CutPoint(found.name, found.shape, block_end)
     return CutPoint(found.name, replace(found.shape, carried=module.carried), block_end, module.seen)
 

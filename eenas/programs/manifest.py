@@ -24,6 +24,7 @@ from eenas.programs.manifest_checks import check_network, check_programs
 from eenas.programs.preprocessing.kinds import preprocessing_from
 from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.remote.split_facts import CLOUD, EDGE, SplitFacts, split_facts
+from eenas.programs.streams.stream_points import stream_points
 from eenas.tasks.kinds import load_kind
 from eenas.tier_names import TierSplit
 
@@ -57,7 +58,8 @@ class Manifest:
     the MACs of leaving at each exit, or empty. With `experts`, the segments have no exits: `branches` [experts][K] are
     those of each expert. With `split`, the folder holds one half of a model: `segments` are those of its exits, and
     `tail` is the program from the last exit of the edge to a split between two exits, without an exit. `best_split` is
-    that of the reported operating point between the tiers of its study, or None.
+    that of the reported operating point between the tiers of its study, or None. `seen_points` [K] are the points of a
+    series that each exit waits for, or empty for exits in depth only.
     """
 
     folder: Path
@@ -79,6 +81,7 @@ class Manifest:
     split: SplitFacts | None = None
     tail: ProgramFile | None = None
     best_split: TierSplit | None = None
+    seen_points: tuple[int, ...] = ()
 
     @property
     def first_exit(self) -> int:
@@ -212,6 +215,7 @@ def check_table(table: Mapping[str, Any]) -> Policy | None:
     facts = None if table.get("experts") is None else expert_facts(table["experts"], exits, shape)
     check_policies({"policy": policy, **_points_of(table["measured"])}, facts)
     half = None if table.get("split") is None else split_facts(table["split"], exits)
+    stream_points(table, exits, shape)
     if table.get("program") is not None:
         check_programs(table["program"], exits, shape, facts, half)
     return policy
@@ -271,6 +275,7 @@ def _manifest(folder: Path, table: Mapping[str, Any], policy: Policy | None) -> 
         split=None if table.get("split") is None else split_facts(table["split"], exits),
         tail=ProgramFile(**program["tail"]) if "tail" in program else None,
         best_split=split_from(measured.get("reported", {}).get("split")),
+        seen_points=stream_points(table, exits, preprocessing.shape),
     )
 
 

@@ -161,11 +161,12 @@ def _check_transform(table: Mapping[str, Any]) -> None:
         _check_size(table)
     for name in ("mean", "std"):
         values = entry(table, name, "transform")
-        right = isinstance(values, list) and len(values) in (channels, *((0,) if kind == SERIES else ()))
+        count = channels - (kind == SERIES and table.get("masked") is True)  # the mask has none
+        right = isinstance(values, list) and len(values) in (count, *((0,) if kind == SERIES else ()))
         need(
             right and all(is_number(value, -1e30, 1e30) for value in values),
             f"transform.{name}",
-            f"{channels} finite numbers each",
+            f"{count} finite numbers each",
             values,
         )
 

@@ -42,6 +42,7 @@ from eenas.programs.manifest import (
 )
 from eenas.programs.programs import RUNTIME, SINGLE_FILE, Programs, write_programs
 from eenas.programs.remote.split_facts import TAIL
+from eenas.programs.streams.network_points import seen_points_of
 from eenas.seeding import seeded
 from eenas.specs import from_table, to_table
 from eenas.tasks.inputs import InputSpec
@@ -110,6 +111,7 @@ def fill_folder(package: Package, out: Path, programs: Programs | None = None) -
         "transform": to_table(network.transform),
         "classes": list(network.classes),
         "exits": list(network.exits),
+        **seen_points_of(network),
         "policy": policy,
         "rule": to_table(Rule.of(network.design.policy)),
         "measured": dict(package.measured),

@@ -27,6 +27,7 @@ from eenas.programs.remote.edge_client import EdgeClient
 from eenas.programs.remote.edge_segments import open_tail
 from eenas.programs.remote.remote_settings import RemoteOptions, remote_settings
 from eenas.programs.segments import Segment, open_segments
+from eenas.programs.streams.series_stream import SeriesStream
 
 
 class ExportedModel:
@@ -90,7 +91,7 @@ class ExportedModel:
         batch and if numbers overflow in the network, PolicyError without a fitted policy, and for a context that
         neither a controller nor thresholds are for.
         """
-        x, controller = self._checked(batch), self.controller
+        x, controller = self.manifest.preprocessing.checked(batch), self.controller
         if controller is not None:
             observed = ObservedPolicy(controller, context)
             found = self._answer(x, observed, self.segments)
@@ -138,9 +139,13 @@ class ExportedModel:
         check_finite_answers(logits, exits, self.exits)
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
 
+    def stream(self) -> SeriesStream:
+        """Return a stream for one series whose points come one after the other; for models with exits in time."""
+        return SeriesStream(self, self._counts)
+
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Return every exit's logits [N, num_classes] for a batch as in `predict`, without stopping."""
-        features: NDArray[np.float32] | None = (x := self._checked(batch))
+        features: NDArray[np.float32] | None = (x := self.manifest.preprocessing.checked(batch))
         previous, found = None, []
         if len(batch) == 0:  # some operators reject an empty batch
             return [np.zeros((0, len(self.classes)), dtype=np.float32) for _ in self.exits]
@@ -157,7 +162,7 @@ class ExportedModel:
         """
         if not 0 <= k < len(self.segments):
             raise InputError(f"exits are numbered from 0 to {len(self.segments) - 1}, got {k!r:.60}")
-        features: NDArray[np.float32] | None = (x := self._checked(batch))
+        features: NDArray[np.float32] | None = (x := self.manifest.preprocessing.checked(batch))
         self._route(x)  # with experts, the classifier is waited for, and all samples have the first expert
         previous, state = None, None if self._policy is None else self._policy.start(len(batch))
         for index, segment in enumerate(self.segments[: k + 1]):
@@ -241,7 +246,7 @@ class ExportedModel:
                 if self.controller is None:
                     self.predict(blank)
                 else:  # it would learn from the zeros
-                    self._answer(self._checked(blank), self._policy, self.segments)
+                    self._answer(self.manifest.preprocessing.checked(blank), self._policy, self.segments)
         self._counts.numbers = before
 
     @property
@@ -261,9 +266,6 @@ class ExportedModel:
     def _route(self, x: NDArray[np.float32]) -> Route | None:
         """Return the way of a batch through the experts, or None for a model without."""
         return None if self.manifest.experts is None else Route(self.manifest.experts, x)
-
-    def _checked(self, batch: NDArray[Any]) -> NDArray[np.float32]:
-        return self.manifest.preprocessing.checked(batch)
 
 
 def load(

@@ -1,7 +1,7 @@
 """Arrays of samples and labels: finding their kind, checking and converting them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypedDict
 
 import numpy as np
@@ -14,6 +14,7 @@ from eenas.tasks.images.image_arrays import check_images, dark, digest_of_images
 from eenas.tasks.images.pixels import ArrayPixels
 from eenas.tasks.inputs import OF_ARRAYS, Kind
 from eenas.tasks.samples import Samples
+from eenas.tasks.series.padding import lengths_of, padded, split_mask, with_length
 from eenas.tasks.series.series_arrays import as_array, check_channels, check_series
 from eenas.tasks.series.series_values import SeriesValues
 from eenas.tasks.spec import Layout, SplitsSpec
@@ -34,6 +35,7 @@ class ArrayOptions:
     fit: Fit = "crop"
     layout: Layout | None = None
     input: Kind | None = None
+    masked: bool = False
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "ArrayOptions":
@@ -86,10 +88,10 @@ def read_source(
     if kind == "series":
         if options.input_size is not None:
             raise TaskError(f"task.input_size is for images, but {name} holds series; leave it out")
-        series = check_series(array, name)
+        series, found = series_values(array, name, masked=options.masked)
         if source == "train":
             check_channels(series, name)
-        samples, shape = SeriesValues(series, name), series.shape[1:]
+        samples, shape = found, found.shape
         notices += _turned(series, name)
     else:
         images = _images(array, name, options)
@@ -125,6 +127,42 @@ def _source_of_texts(
             f"{source}_x has {len(texts)} texts but {source}_y has {len(numbers)} labels; give each sample one label"
         )
     return SourceArrays(TextValues(texts, f"{source}_x"), numbers, (), ())
+
+
+def series_values(array: NDArray[Any], name: str, *, masked: bool) -> tuple[NDArray[np.float32], SeriesValues]:
+    """Return checked series [n, channels, length], and the same as samples, with their mask if `masked`.
+
+    Raises TaskError for other arrays.
+    """
+    lengths = lengths_of(array, name) if masked else None
+    if not masked:
+        series = check_series(array, name)
+        return series, SeriesValues(series, name)
+    full = np.full(len(array), array.shape[-1], dtype=np.int64)
+    filled, mask = split_mask(array, full if lengths is None else lengths)
+    series = check_series(filled, name)
+    return series, SeriesValues(np.concatenate([series, mask], axis=1), name, masked=True)
+
+
+def of_one_length(train: Any, test: Any, options: ArrayOptions) -> tuple[Any, Any, ArrayOptions, list[str]]:
+    """Return train and test values with series padded to the longest of both, and a notice if any was.
+
+    The options then say that the series are masked. Values that hold no series of different length are not changed.
+    """
+    if options.input not in (None, "series"):
+        return train, test, options, []
+    given = {"train": padded(train, "train_x"), "test": None if test is None else padded(test, "test_x")}
+    arrays = {name: each for name, each in given.items() if isinstance(each, np.ndarray) and each.ndim in (2, 3)}
+    lengths = {name: lengths_of(each, f"{name}_x") for name, each in arrays.items()}
+    longest = max((each.shape[-1] for each in arrays.values()), default=0)
+    if all(each is None for each in lengths.values()):
+        return train, test, options, []
+    made = {name: with_length(each, longest) for name, each in arrays.items()}
+    shortest = min(int(found.min()) for name in made if (found := lengths_of(made[name], name)) is not None)
+    notice = (
+        f"series have {shortest} to {longest} points: shorter ones are padded, and a further channel marks their points"
+    )
+    return made.get("train", train), made.get("test", test), replace(options, input="series", masked=True), [notice]
 
 
 def _images(array: NDArray[Any], name: str, options: ArrayOptions) -> NDArray[np.uint8]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import TaskError, nearest
 from eenas.specs import digest as digest_of
-from eenas.tasks.arrays import ArrayKeywords, ArrayOptions, check_class_names, read_source
+from eenas.tasks.arrays import ArrayKeywords, ArrayOptions, check_class_names, of_one_length, read_source
 from eenas.tasks.distortions.distorted_images import DistortedImages
 from eenas.tasks.distortions.distorted_splits import PREFIX, distorted_split, training_split
 from eenas.tasks.distortions.distortion import check_distortable
@@ -167,7 +167,8 @@ class Task:
 
         Images are [n, H, W], [n, H, W, C] or [n, C, H, W]: integers in 0..255, or floats in [0, 1], which become
         `round(255 x)`. `layout` "NHWC" or "NCHW" names the axis of the channels if the shape is ambiguous. Series are
-        floats [n, channels, length], or [n, length] with one channel. `input` is "images" or "series". By default
+        floats [n, channels, length], or [n, length] with one channel; a list of series of different length, or an array
+        with NaN behind the shorter ones, gets a mask as a further channel. `input` is "images" or "series". By default
         `kind_of` decides, and a notice says so if the arrays could be either.
 
         Without test arrays, all splits come from the train arrays. `splits` is a SplitsSpec. `classes` defaults to "0",
@@ -182,6 +183,7 @@ class Task:
         if (test_x is None) != (test_y is None):
             given, missing = ("test_x", "test_y") if test_y is None else ("test_y", "test_x")
             raise TaskError(f"{given} is given but not {missing}; give both or neither")
+        train_x, test_x, wanted, padding = of_one_length(train_x, test_x, wanted)
         read = {"train": read_source(train_x, train_y, "train", names, wanted)}
         del train_x  # may free its memory before the next copy is made
         if names is None:
@@ -198,7 +200,7 @@ class Task:
             source: (read[source].samples, read[source].labels) for source in ("train", "test") if source in read
         }
         task = assemble(name, names, sources, wanted.splits, flip=wanted.flip)
-        notices = [text for each in read.values() for text in each.notices]
+        notices = [*padding, *(text for each in read.values() for text in each.notices)]
         return replace(task, notices=(*notices, *task.notices))
 
 

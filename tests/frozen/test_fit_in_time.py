@@ -45,13 +45,29 @@ def test_a_network_over_time_is_fitted_and_gets_better_with_time() -> None:
     np.testing.assert_array_equal(found.exits.numpy() == 0, leave)
 
 
+def test_series_of_different_length_are_read_to_their_own_end() -> None:
+    series, labels = waves(200)
+    lengths = np.random.default_rng(0).integers(16, 65, size=200)
+    some = [each[:, :length] for each, length in zip(series, lengths, strict=True)]
+    fitted = eenas.fit_in_time(some[:140], labels[:140], blocks=4, kernels=10, thresholds=3)
+    table = fitted.table(some[140:], labels[140:])
+    assert table.correct().mean(axis=0)[-1] > 0.7
+    early = lengths[140:] <= 16
+    logits = fitted.logits([some[140 + int(np.argmin(lengths[140:]))]])
+    assert early.any()
+    np.testing.assert_allclose(logits[0], table.logits[int(np.argmin(lengths[140:]))], atol=1e-5)
+    with pytest.raises(TaskError, match="series of different length, but the network was made for others"):
+        eenas.fit_in_time(series[:140], labels[:140], blocks=2, kernels=2).table(some[140:], labels[140:])
+
+
 @pytest.mark.parametrize(
     ("series", "labels", "message"),
     [
         (np.zeros((4, 8)), [0, 1, 0], "as many, got 4 and 3"),
         (np.zeros((4, 8)), [0, 0, 0, 0], "at least two classes"),
-        (np.full((4, 8), np.nan), [0, 1, 0, 1], "finite numbers, got NaN"),
-        ([np.zeros((1, 8)), np.zeros((1, 9))], [0, 1], "differ in length"),
+        (np.full((4, 8), np.nan), [0, 1, 0, 1], "series must have a point in every series, got none in series 0"),
+        (np.where(np.arange(8) == 3, np.nan, np.eye(8)), [0, 1] * 4, "finite numbers, got NaN in sample 0, channel 0"),
+        ([np.zeros((1, 8)), np.zeros((2, 8))], [0, 1], "differ in channels"),
     ],
 )
 def test_series_that_are_no_task_are_refused(series, labels, message) -> None:

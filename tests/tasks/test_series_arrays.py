@@ -79,8 +79,8 @@ def test_series_with_more_channels_than_points_are_said():
         (np.stack([SERIES[:, 0], np.full((60, 20), 5.0)], 1), r"got 5 throughout channel 1; .*delete\(train_x, \[1\]"),
         (np.ones((60, 2, 20)), "got 1 throughout; give other data"),
         (np.zeros((60, 5000, 2)), "at most 4,096 channels"),
-        ([SERIES[0], *SERIES[1:, :, :18]], "series that differ in length, from 18 to 20; cut all to the shortest"),
-        ([list(each[0][: 10 + k % 2]) for k, each in enumerate(SERIES)], "got samples of different shapes"),
+        ([SERIES[0], *SERIES[1:, :1]], "series that differ in channels, from 1 to 2; give all the same channels"),
+        ([SERIES[0], *SERIES[1:, 0]], "must be one array, got samples of different shapes"),
         (np.array([None] * 60), "must hold numbers, got objects"),
     ],
 )  # fmt: skip

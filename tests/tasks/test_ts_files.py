@@ -68,12 +68,12 @@ def test_one_file_is_divided(aeon, folder):
         ("Walk_TRAIN.ts", (content(40)[0], np.array(["a"] * 39), {}), "needs a class for each series, got 39 for 40"),
         (
             "Walk_TRAIN.ts",
-            ([np.ones((3, 9 + k % 4)) for k in range(40)], content(40)[1], {}),
-            "Walk_TRAIN.ts: the file has series that differ in length, from 9 to 12",
+            ([np.ones((3 + k % 2, 9)) for k in range(40)], content(40)[1], {}),
+            "Walk_TRAIN.ts: the file has series that differ in channels, from 3 to 4; give all the same",
         ),
         ("Walk_TEST.ts", content(20, classes=["walk", "fly"]), "Walk_TEST.ts: has the class 'fly', but"),
         ("Walk_TEST.ts", content(20, length=9), "test_x has series of 3 x 9, but train_x of 3 x 12"),
-        ("Walk_TRAIN.ts", (np.full((40, 3, 12), np.nan), content(40)[1], {}), "got NaN in sample 0"),
+        ("Walk_TRAIN.ts", (np.full((40, 3, 12), np.nan), content(40)[1], {}), "a point in every series, got none"),
     ],
 )  # fmt: skip
 def test_files_that_hold_something_else_are_refused(aeon, folder, file, held, message):

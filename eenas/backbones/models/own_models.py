@@ -9,7 +9,8 @@ from torch import nn
 from eenas.backbones.graphs.graph_network import graph_network
 from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.models.cifar_resnet import DEPTHS, CifarResNet
-from eenas.backbones.models.series.in_time import convolutions_in_time, recurrent_in_time
+from eenas.backbones.models.series.depth_stacks import recurrent_stack, transformer_stack
+from eenas.backbones.models.series.in_time import convolutions_in_time, fixed_in_time, recurrent_in_time
 from eenas.backbones.models.series_resnet import SeriesResNet
 from eenas.backbones.models.text_transformer import MOST_TOKENS, PAD_ID, VOCABULARY, TextTransformer
 from eenas.backbones.transforms.graph_transform import GraphTransform
@@ -21,7 +22,7 @@ from eenas.tasks.graphs.graph_input import FEATURES, graph_input, graph_option
 from eenas.tasks.images.frame import Size
 from eenas.tasks.images.image_input import image_input, size_of
 from eenas.tasks.inputs import InputSpec
-from eenas.tasks.series.series_input import series_input
+from eenas.tasks.series.series_input import is_masked, series_input
 from eenas.tasks.text.text_input import text_input
 
 
@@ -51,8 +52,8 @@ def _text_transformer(num_classes: int, inputs: InputSpec) -> nn.Module:
     return TextTransformer(num_classes)
 
 
-def _in_time(build: Callable[[int, int, int], nn.Module], num_classes: int, inputs: InputSpec) -> nn.Module:
-    return build(inputs.size("channel") or 1, inputs.size("time") or 1, num_classes)
+def _of_series(build: Callable[[InputSpec, int], nn.Module], num_classes: int, inputs: InputSpec) -> nn.Module:
+    return build(inputs, num_classes)
 
 
 def _graph_network(kind: str, num_classes: int, inputs: InputSpec) -> nn.Module:
@@ -71,9 +72,13 @@ OWN_MODELS: dict[str, OwnModel] = {
     "series_resnet": OwnModel(partial(_series_resnet, 32), series_input(2, 64)),
     "series_resnet_small": OwnModel(partial(_series_resnet, 8), series_input(2, 64)),
     "text_transformer": OwnModel(_text_transformer, text_input()),
-    "series_gru_in_time": OwnModel(partial(_in_time, partial(recurrent_in_time, "gru")), series_input(2, 64)),
-    "series_lstm_in_time": OwnModel(partial(_in_time, partial(recurrent_in_time, "lstm")), series_input(2, 64)),
-    "series_conv_in_time": OwnModel(partial(_in_time, convolutions_in_time), series_input(2, 64)),
+    "series_lstm": OwnModel(partial(_of_series, partial(recurrent_stack, "lstm")), series_input(2, 64)),
+    "series_gru": OwnModel(partial(_of_series, partial(recurrent_stack, "gru")), series_input(2, 64)),
+    "series_transformer": OwnModel(partial(_of_series, transformer_stack), series_input(2, 64)),
+    "series_gru_in_time": OwnModel(partial(_of_series, partial(recurrent_in_time, "gru")), series_input(2, 64)),
+    "series_lstm_in_time": OwnModel(partial(_of_series, partial(recurrent_in_time, "lstm")), series_input(2, 64)),
+    "series_fixed_in_time": OwnModel(partial(_of_series, fixed_in_time), series_input(2, 64)),
+    "series_conv_in_time": OwnModel(partial(_of_series, convolutions_in_time), series_input(2, 64)),
     **{kind: OwnModel(partial(_graph_network, kind), graph_input(4, 3, 10)) for kind in GRAPH_MODELS},
 }
 
@@ -85,7 +90,7 @@ def build_own(name: str, num_classes: int, inputs: InputSpec) -> tuple[nn.Module
         channels, length = inputs.size("channel"), inputs.size("time")
         assert channels is not None
         assert length is not None
-        return model.build(num_classes, inputs), SeriesTransform(channels, length)
+        return model.build(num_classes, inputs), SeriesTransform(channels, length, masked=is_masked(inputs))
     if inputs.kind == "text":
         return model.build(num_classes, inputs), TextTransform(VOCABULARY, MOST_TOKENS, PAD_ID)
     if inputs.kind == "graphs":

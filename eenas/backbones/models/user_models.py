@@ -18,6 +18,7 @@ from eenas.errors import BackboneError
 from eenas.tasks.images.frame import Size, sides_of
 from eenas.tasks.images.image_input import size_of
 from eenas.tasks.inputs import InputSpec
+from eenas.tasks.series.series_input import is_masked
 
 ATTRIBUTE = "eenas_transform"
 
@@ -83,7 +84,8 @@ def user_transform(
             raise BackboneError(f"{label}: takes series, whose size is their length, got {input_size}")
         return stated.sized(stated.inputs.with_size("time", input_size))
     if inputs.kind == "series":
-        return SeriesTransform(inputs.size("channel") or 1, inputs.size("time") or 1)
+        masked = is_masked(inputs)
+        return SeriesTransform(inputs.size("channel") or 1, inputs.size("time") or 1, masked=masked)
     if inputs.kind == "graphs":
         return GraphTransform.of(inputs)
     if inputs.kind != "images":

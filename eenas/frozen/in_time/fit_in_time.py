@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eenas.backbones.load import Backbone, load_backbone
-from eenas.backbones.models.series.fixed_convolutions import FixedConvolutions
-from eenas.backbones.models.series.unrolled import BLOCKS, Unrolling, block_ends, unrolled
-from eenas.backbones.transforms.series_transform import SeriesTransform
+from eenas.backbones.models.series.fixed_convolutions import KERNELS, THRESHOLDS, FixedConvolutions
+from eenas.backbones.models.series.in_time import fixed_in_time
+from eenas.backbones.models.series.unrolled import BLOCKS
 from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed
 from eenas.errors import TaskError
@@ -25,9 +25,11 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import EARLINESS, KNOWN, MACS, CostFacts, Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import fit_temperatures
-from eenas.tasks.arrays import check_labels
-from eenas.tasks.series.series_arrays import as_array, check_series
-from eenas.tasks.series.series_input import series_input
+from eenas.tasks.arrays import check_labels, series_values
+from eenas.tasks.series.padding import lengths_of, padded, with_length
+from eenas.tasks.series.series_arrays import as_array
+from eenas.tasks.series.series_input import is_masked
+from eenas.tasks.series.series_values import SeriesValues
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,7 +47,9 @@ class FittedInTime:
 
     def logits(self, series: Any) -> NDArray[np.float32]:
         """Return the logits of every exit, [n, K, C], for series [n, channels, length] or [n, length]."""
-        values = torch.from_numpy(check_series(as_array(series, "series"), "series"))
+        taken = self.network.transform.inputs
+        values, samples = _read(series, (taken.size("time") or 0) if is_masked(taken) else 0)
+        samples.reader(np.arange(0), taken)  # says what fits
         with torch.inference_mode():
             found = [torch.stack(self.network(self.network.transform(part)), dim=1) for part in values.split(_BATCH)]
         return np.asarray(torch.cat(found).numpy())
@@ -65,36 +69,40 @@ def fit_in_time(
     *,
     classes: Sequence[str] = (),
     blocks: int = BLOCKS,
-    kernels: int = 84,
-    thresholds: int = 6,
+    kernels: int = KERNELS,
+    thresholds: int = THRESHOLDS,
     seed: int = 0,
 ) -> FittedInTime:
     """Fit a network with `blocks` exits in time to series [n, channels, length] or [n, length] and class numbers [n].
 
+    Series of different length are a list, or padded with NaN at their end.
+
     Fixed convolutions (`FixedConvolutions`) run over the series once, their features are running shares, and each exit
     has a ridge classifier of these, fitted in closed form: a few seconds for hundreds of series. No choice here needs
-    other data than the training series. Raises TaskError for series and labels that are no task, such as gaps or a
-    single class.
+    other data than the training series; `seed` draws the series that thresholds come from. Raises TaskError for series
+    and labels that are no task, such as gaps or a single class.
     """
-    values = check_series(as_array(series, "series"), "series")
+    given, samples = _read(series)
     numbers = check_labels(labels, "labels", classes or None)
     classes = tuple(classes) or tuple(map(str, range(int(numbers.max()) + 1)))
-    if len(values) != len(numbers):
-        raise TaskError(f"series and labels must be as many, got {len(values)} and {len(numbers)}")
+    if len(samples) != len(numbers):
+        raise TaskError(f"series and labels must be as many, got {len(samples)} and {len(numbers)}")
     num_classes = len(classes)
     if len(np.unique(numbers)) < 2:
         raise TaskError("series must be of at least two classes, got one; give labels that differ")
-    channels, length = values.shape[1:]
-    layer = FixedConvolutions(channels, length, kernels=kernels, thresholds=thresholds, seed=seed)
-    how = Unrolling(channels=channels, ends=block_ends(length, min(blocks, length)), pool=("positive",))
-    module = unrolled([layer], num_classes, how)
-    backbone = load_backbone(module, num_classes=num_classes, inputs=series_input(channels, length))
-    assert isinstance(backbone.transform, SeriesTransform)
-    mean, spread = values.mean(axis=(0, 2), dtype=np.float64), values.std(axis=(0, 2), dtype=np.float64)
-    transform = replace(backbone.transform, mean=tuple(mean), std=tuple(np.maximum(spread, _LEAST_SPREAD)))
+    inputs = samples.inputs
+    if (blocks, kernels, thresholds) == (BLOCKS, KERNELS, THRESHOLDS):  # a name, by which an export is loaded again
+        backbone = load_backbone("series_fixed_in_time", num_classes=num_classes, inputs=inputs)
+    else:
+        module = fixed_in_time(inputs, num_classes, blocks=blocks, kernels=kernels, thresholds=thresholds)
+        backbone = load_backbone(module, num_classes=num_classes, inputs=inputs)
+    layer = next(part for part in backbone.module.modules() if isinstance(part, FixedConvolutions))
+    rows = np.arange(len(samples))
+    mean, spread = samples.statistics(rows)
+    transform = backbone.transform.stated(mean, spread)
     backbone = replace(backbone, transform=transform)
-    x = transform(torch.from_numpy(values))
-    layer.fit(x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:_BATCH]])
+    x = transform(given)
+    layer.fit(x[torch.randperm(len(x), generator=torch.Generator().manual_seed(seed))[:_BATCH], : layer.inputs])
     design = Design(
         backbone=backbone.name,
         num_classes=num_classes,
@@ -108,7 +116,14 @@ def fit_in_time(
     return FittedInTime(network=network, held_out=table, costs=costs)
 
 
-_LEAST_SPREAD = 1e-6
+def _read(series: Any, length: int = 0) -> tuple[Tensor, SeriesValues]:
+    """Return series as they are given to a transform, and as samples; with a `length`, padded to it with a mask."""
+    array = as_array(padded(series, "series"), "series")
+    if length > array.shape[-1]:
+        array = with_length(array, length)
+    masked = length > 0 or lengths_of(array, "series") is not None
+    samples = series_values(array, "series", masked=masked)[1]
+    return samples.reader(np.arange(len(samples)), samples.inputs)[np.arange(len(samples))], samples
 
 
 @torch.no_grad()

@@ -20,7 +20,7 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
             f"{name} must have a value everywhere, got a masked array; fill it, for example {name}.filled(0)"
         )
     if isinstance(values, list | tuple) and all(np.ndim(each) == 2 for each in values):
-        check_lengths(values, name)
+        check_channel_counts(values, name)
     try:
         array = np.asarray(values)
     except ValueError:  # lists of different lengths
@@ -32,14 +32,14 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
     return array
 
 
-def check_lengths(series: Any, name: str) -> None:
-    """Raise TaskError if series [channels, length] differ in channels or length."""
-    for axis, name_of_axis in ((0, "channels"), (1, "length")):
-        sizes = sorted({int(np.shape(each)[axis]) for each in series})
-        if len(sizes) > 1:
-            raise TaskError(
-                f"{name} has series that differ in {name_of_axis}, from {sizes[0]} to {sizes[-1]}; {_one_length(name)}"
-            )
+def check_channel_counts(series: Any, name: str) -> None:
+    """Raise TaskError if series [channels, length] differ in channels."""
+    sizes = sorted({int(np.shape(each)[0]) for each in series})
+    if len(sizes) > 1:
+        raise TaskError(
+            f"{name} has series that differ in channels, from {sizes[0]} to {sizes[-1]}; give all the same channels, "
+            "in the same order"
+        )
 
 
 def check_series(values: NDArray[Any], name: str) -> NDArray[np.float32]:

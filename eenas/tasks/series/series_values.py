@@ -12,16 +12,19 @@ from torch import Tensor
 from eenas.errors import TaskError
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.samples import Samples
-from eenas.tasks.series.series_input import series_input
+from eenas.tasks.series.series_input import is_masked, series_input
 
 
 @final
 class SeriesValues(Samples):
-    """Series float32 [n, channels, length] of one source, in the order of its labels. `name` is used in messages."""
+    """Series float32 [n, channels, length] of one source, in the order of its labels. `name` is used in messages.
 
-    def __init__(self, series: NDArray[np.float32], name: str = "train_x") -> None:
+    If `masked`, the last channel is 1 where a point of a series is and 0 in the padding behind it.
+    """
+
+    def __init__(self, series: NDArray[np.float32], name: str = "train_x", *, masked: bool = False) -> None:
         """`series` is the result of `check_series`. It is not copied."""
-        self._series, self._name = torch.from_numpy(series), name
+        self._series, self._name, self._masked = torch.from_numpy(series), name, masked
         state = hashlib.sha256(repr(series.shape).encode())
         state.update(series.astype("<f4", copy=False).data)
         self.digest = state.hexdigest()[:16]
@@ -33,7 +36,12 @@ class SeriesValues(Samples):
     def inputs(self) -> InputSpec:
         """The spec with the channels and the length of these series."""
         _, channels, length = self._series.shape
-        return series_input(channels, length)
+        return series_input(channels, length, masked=self._masked)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The channels, the mask included, and the length of a series."""
+        return tuple(self._series.shape[1:])
 
     @property
     def names(self) -> Sequence[str]:
@@ -52,6 +60,11 @@ class SeriesValues(Samples):
         """
         if inputs.kind != "series":
             raise TaskError(f"the samples are {self.inputs}, but the network takes {inputs}; give data of that kind")
+        if is_masked(inputs) != self._masked:
+            other = "series of different length" if self._masked else "series of one length"
+            raise TaskError(
+                f"the samples are {other}, but the network was made for others; pad with NaN at the end, which marks it"
+            )
         for axis in ("channel", "time"):
             have, wanted = self.inputs.size(axis), inputs.size(axis)
             if wanted not in (None, have):
@@ -62,11 +75,14 @@ class SeriesValues(Samples):
         return SeriesReader(self._series, rows)
 
     def statistics(self, rows: NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
-        """Return the mean and standard deviation of each channel over all points of the series at `rows`.
+        """Return the mean and standard deviation of each channel, without the mask, over all points at `rows`.
 
         Raises TaskError for a channel that is constant over them.
         """
         series = self._series[torch.from_numpy(np.array(rows))].double()
+        if self._masked:
+            inside = series[:, -1] > 0
+            series = series[:, :-1].transpose(0, 1)[:, inside][None]  # the points of all series, one after the other
         mean = series.mean(dim=(0, 2))
         std = (series - mean[None, :, None]).square().mean(dim=(0, 2)).sqrt()
         spread = series.amax(dim=(0, 2)) - series.amin(dim=(0, 2))

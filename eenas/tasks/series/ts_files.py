@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eenas.bounds import check_regular, shortened_error
 from eenas.errors import EenasError, SpecError, TaskError
 from eenas.escaping import one_line
-from eenas.tasks.series.series_arrays import check_lengths
+from eenas.tasks.series.series_arrays import check_channel_counts
 from eenas.tasks.spec import SplitsSpec
 from eenas.tasks.task import Task
 
@@ -71,8 +71,8 @@ def _files(path: Path) -> tuple[Path, Path | None]:
     return path, beside if path.name.endswith(TRAIN) and beside.is_file() else None
 
 
-def _read(file: Path) -> tuple[NDArray[Any], list[str]]:
-    """Return the series [n, channels, length] and the class of each."""
+def _read(file: Path) -> tuple[NDArray[Any] | list[NDArray[Any]], list[str]]:
+    """Return the series [n, channels, length], a list of them if they differ in length, and the class of each."""
     shown = one_line(str(file))
     try:
         from aeon.datasets import load_from_ts_file
@@ -96,10 +96,10 @@ def _read(file: Path) -> tuple[NDArray[Any], list[str]]:
         raise TaskError(f"{shown}: needs a class for each series, got {len(names)} for {len(series)}; see @classLabel")
     if isinstance(series, list):
         try:
-            check_lengths(series, "the file")
+            check_channel_counts(series, "the file")
         except TaskError as error:
             raise TaskError(f"{shown}: {error}") from None
-    return np.asarray(series), names
+    return series, names
 
 
 def _numbers(names: list[str], classes: tuple[str, ...]) -> NDArray[np.int64]:

@@ -12,6 +12,8 @@ from eenas.errors import BackboneError
 
 POINTS = 9
 """The points of a kernel, of which three weigh 2 and six weigh -1."""
+KERNELS, THRESHOLDS = 84, 6
+"""Kernels of each dilation, and thresholds of each convolution, if none are given."""
 _ALL = tuple(combinations(range(POINTS), 3))
 _MOST_DILATIONS = 6
 
@@ -25,7 +27,9 @@ class FixedConvolutions(TimeLayer):
     of points so far at which each convolution is above each threshold. Nothing of it is trained by gradients.
     """
 
-    def __init__(self, inputs: int, length: int, *, kernels: int = 84, thresholds: int = 6, seed: int = 0) -> None:
+    def __init__(
+        self, inputs: int, length: int, *, kernels: int = KERNELS, thresholds: int = THRESHOLDS, seed: int = 0
+    ) -> None:
         if not 1 <= kernels <= len(_ALL) or thresholds < 1:
             raise BackboneError(
                 f"kernels must be 1 to {len(_ALL)} and thresholds at least 1, got {kernels}, {thresholds}"

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from eenas.errors import BackboneError
 
 Cell = Literal["gru", "lstm", "rnn"]
-_CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
 class TimeLayer(nn.Module, ABC):
@@ -42,10 +42,10 @@ class RecurrentLayer(TimeLayer):
     """A layer of LSTM, GRU or plain recurrent cells; `inputs` and `hidden` are its channels."""
 
     def __init__(self, inputs: int, hidden: int, cell: Cell = "gru") -> None:
-        if cell not in _CELLS:
-            raise BackboneError(f"cell must be one of {', '.join(_CELLS)}, got {cell!r}")
+        if cell not in CELLS:
+            raise BackboneError(f"cell must be one of {', '.join(CELLS)}, got {cell!r}")
         super().__init__(hidden, 2 * hidden if cell == "lstm" else hidden)
-        self.cell = _CELLS[cell](inputs, hidden, batch_first=True)
+        self.cell = CELLS[cell](inputs, hidden, batch_first=True)
         self.is_lstm = cell == "lstm"
 
     def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
+from eenas.backbones.models.series.packing import PackingStep
 from eenas.backbones.models.series.time_layers import RunningPool, TimeLayer
 from eenas.errors import BackboneError
 
@@ -48,12 +49,17 @@ class Unrolling:
             raise BackboneError(f"a series needs a channel beside its mask, got {self.channels} with it")
 
     @property
+    def real(self) -> int:
+        """The channels without the mask."""
+        return self.channels - self.masked
+
+    @property
     def length(self) -> int:
         """The points of a whole series."""
         return self.ends[-1]
 
 
-class TimeStep(nn.Module):
+class TimeStep(PackingStep):
     """Some layers on one block of a series: the packed vector before them to that behind them, or to logits.
 
     A packed vector [N, columns] holds, in this order, what classifiers read of the last of these layers; the rest of
