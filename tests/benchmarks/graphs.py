@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from eenas.backbones.chain import Chain
-from eenas.backbones.graphs.graph_network import graph_network
+from eenas.backbones.graphs.graph_blocks import graph_network
 from eenas.backbones.load import load_backbone
 from eenas.branches.readout import ReadoutBranch
 from eenas.designs.design import Design, Placed, TrainingChoice
@@ -31,13 +31,13 @@ from eenas.networks.exit_costs import exit_costs
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.nodes.node_network import NodeNetwork, tensors_of
 from eenas.networks.nodes.node_prediction import predict_nodes
-from eenas.networks.nodes.node_tables import NodeTable, distance_limit, node_policy, node_tables
+from eenas.networks.nodes.node_table import NodeTable, distance_limit, node_policy, node_tables
 from eenas.networks.nodes.stationary import DistanceRule, stationary_state
 from eenas.networks.tables import exit_table
 from eenas.tasks.graphs.block_model import block_model_task
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.graph_task import graph_task
 from eenas.tasks.graphs.graph_values import GraphValues
+from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.spec import SplitSpec, SplitsSpec
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task

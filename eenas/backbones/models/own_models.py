@@ -6,7 +6,7 @@ from functools import partial
 
 from torch import nn
 
-from eenas.backbones.graphs.graph_network import graph_network
+from eenas.backbones.graphs.graph_blocks import graph_network
 from eenas.backbones.models.branchynet_models import branchynet_alexnet, branchynet_lenet
 from eenas.backbones.models.cifar_resnet import DEPTHS, CifarResNet
 from eenas.backbones.models.series.depth_stacks import recurrent_stack, transformer_stack

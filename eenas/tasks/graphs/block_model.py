@@ -3,7 +3,7 @@
 import numpy as np
 
 from eenas.errors import TaskError
-from eenas.tasks.graphs.node_task import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 from eenas.tasks.spec import SplitsSpec
 
 

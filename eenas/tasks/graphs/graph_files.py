@@ -7,7 +7,7 @@ from eenas.archives import read_arrays, shortened_path
 from eenas.errors import SpecError, TaskError
 from eenas.escaping import one_line
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.graph_task import graph_task
+from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.graphs.node_sizes import sizes_of
 from eenas.tasks.graphs.pyg_data import data_of_file, task_of_data
 from eenas.tasks.graphs.tu_files import tu_task
@@ -50,7 +50,7 @@ def _npz_task(path: Path, splits: SplitsSpec | None) -> Task:
     except SpecError as error:
         text = str(error)
         if "'batch' is missing" in text:
-            text += "; a file of one graph with labelled nodes is read by eenas.nodes.node_task"
+            text += "; a file of one graph with labelled nodes is read by eenas.tasks.graphs.node_task"
         raise TaskError(text) from None
     graphs = GraphArrays(x=arrays["x"], edges=arrays["edge_index"], sizes=sizes_of(arrays["batch"], len(arrays["x"])))
     test, classes = arrays.get("test_mask"), arrays.get("classes")

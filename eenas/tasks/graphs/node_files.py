@@ -8,7 +8,7 @@ from eenas.archives import read_arrays, shortened_path
 from eenas.errors import SpecError, TaskError
 from eenas.escaping import one_line, shortened
 from eenas.tasks.graphs.block_model import block_model_task
-from eenas.tasks.graphs.node_task import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 from eenas.tasks.graphs.pyg_data import arrays_of, data_of_file, values_of
 from eenas.tasks.spec import SplitsSpec
 

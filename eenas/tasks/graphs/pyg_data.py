@@ -12,7 +12,7 @@ from eenas.bounds import shortened_error
 from eenas.errors import PluginError, TaskError
 from eenas.escaping import one_line
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.graph_task import graph_task
+from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.spec import SplitsSpec
 from eenas.tasks.task import Task
 

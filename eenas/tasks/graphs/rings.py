@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.graph_task import graph_task
+from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.spec import SplitsSpec
 from eenas.tasks.task import Task
 

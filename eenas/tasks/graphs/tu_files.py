@@ -10,7 +10,7 @@ from eenas.bounds import check_regular, shortened_error
 from eenas.errors import SpecError, TaskError
 from eenas.escaping import one_line
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.graph_task import graph_task
+from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.graphs.node_sizes import sizes_of
 from eenas.tasks.spec import SplitsSpec
 from eenas.tasks.task import Task

@@ -11,7 +11,7 @@ from torch.nn import functional
 from eenas.errors import DivergedError, TrainingError
 from eenas.networks.nodes.node_network import NodeNetwork, tensors_of
 from eenas.seeding import derive, seeded
-from eenas.tasks.graphs.node_task import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 from eenas.tasks.splitting import hold_out
 from eenas.training.distillation import distillation_loss
 from eenas.training.losses import exit_weights

@@ -14,12 +14,12 @@ from eenas.errors import BackboneError, InputError, PolicyError, TrainingError
 from eenas.networks.nodes.incoming_edges import IncomingEdges
 from eenas.networks.nodes.node_network import KINDS_OF_LAYERS, NodeNetwork, tensors_of
 from eenas.networks.nodes.node_prediction import predict_nodes
-from eenas.networks.nodes.node_tables import EDGES, distance_limit, node_policy, node_tables
+from eenas.networks.nodes.node_table import EDGES, distance_limit, node_policy, node_tables
 from eenas.networks.nodes.stationary import DistanceRule, stationary_state
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.tasks.graphs.block_model import block_model_task
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.node_task import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 from eenas.training.nodes.node_training import NodeTraining, train_nodes
 
 

@@ -16,7 +16,7 @@ from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
-from eenas.tasks.graphs.node_task import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 
 EDGES = "edges"
 """The name of the cost: edges touched."""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from eenas.backbones.chain import Chain
 from eenas.backbones.graphs import geometric
 from eenas.backbones.graphs.graph_batch import GraphBatch
-from eenas.backbones.graphs.graph_network import GraphBlock, Readout, graph_network
+from eenas.backbones.graphs.graph_blocks import GraphBlock, Readout, graph_network
 from eenas.backbones.graphs.message_layers import LAYERS, GCNLayer, GINLayer, message_layer
 from eenas.backbones.graphs.user_graphs import split_graphs
 from eenas.backbones.load import load_backbone

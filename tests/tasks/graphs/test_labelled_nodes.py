@@ -8,8 +8,8 @@ import torch
 
 from eenas.errors import PluginError, TaskError
 from eenas.tasks.graphs.block_model import block_model_task
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 from eenas.tasks.graphs.node_files import node_task
-from eenas.tasks.graphs.node_task import NodeTask
 from eenas.tasks.spec import SplitsSpec
 
 EDGES = np.array([[0, 1], [1, 0]])
