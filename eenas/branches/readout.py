@@ -66,9 +66,11 @@ class NodePooling(nn.Module):
         tokens, mask = split_carried(features, self.shape)
         if mask is None:
             mask = torch.ones(tokens.shape[:2], dtype=torch.bool, device=tokens.device)
-        found = {
-            "mean": masked_mean,
-            "max": masked_maximum,
-            "sum": lambda x, kept: torch.where(kept.unsqueeze(2), x, 0.0).sum(dim=1),
-        }
-        return torch.cat([found[pool](tokens, mask) for pool in self.pools], dim=1)
+        return torch.cat([_pooled(pool, tokens, mask) for pool in self.pools], dim=1)
+
+
+def _pooled(pool: str, tokens: Tensor, mask: Tensor) -> Tensor:
+    """Return the mean, maximum or sum [N, D] of tokens [N, L, D] where the mask [N, L] is true."""
+    if pool == "sum":
+        return torch.where(mask.unsqueeze(2), tokens, 0.0).sum(dim=1)
+    return masked_mean(tokens, mask) if pool == "mean" else masked_maximum(tokens, mask)

@@ -11,14 +11,16 @@ from numpy.typing import NDArray
 
 from eenas.errors import InputError, PictureError
 from eenas.escaping import one_line
+from eenas.programs.preprocessing.graph_preprocessing import GraphPreprocessing
 from eenas.programs.preprocessing.series_preprocessing import SeriesPreprocessing
 from eenas.programs.preprocessing.text_preprocessing import TextPreprocessing
 from eenas.programs.runtime import ExportedModel
 from eenas.tasks.images.image_files import endings, is_hidden
 
 SERIES_ENDINGS: tuple[str, ...] = (".npy",)
+GRAPH_ENDINGS: tuple[str, ...] = (".npz",)
 TEXT_ENDINGS: tuple[str, ...] = (".txt",)
-_KINDS = {SERIES_ENDINGS: ("series", ""), TEXT_ENDINGS: ("text", "")}
+_KINDS = {SERIES_ENDINGS: ("series", ""), GRAPH_ENDINGS: ("graphs", ""), TEXT_ENDINGS: ("text", "")}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,8 @@ class Unanswered:
 def answer_files(model: ExportedModel, paths: Sequence[Path | str]) -> Iterator[FileAnswer | Unanswered]:
     """Answer files in order, with batch size 1. A folder stands for the matching files directly in it, sorted by name.
 
-    The files are images, or `.npy` files for a model of series (`SeriesPreprocessing.prepare`). An unreadable file
+    The files are images, `.npy` files for a model of series (`SeriesPreprocessing.prepare`), or `.npz` files for a
+    model of graphs (`GraphPreprocessing.prepare`). An unreadable file
     yields `Unanswered`. For a model of texts, a path is a file with a text in each line, and a str that is no file is
     itself a text. Raises InputError for a model of images whose number of channels no image file has.
     """
@@ -60,8 +63,8 @@ def answer_files(model: ExportedModel, paths: Sequence[Path | str]) -> Iterator[
     if isinstance(preprocessing, TextPreprocessing):
         yield from _text_answers(model, preprocessing, paths)
         return
-    known = SERIES_ENDINGS
-    if not isinstance(preprocessing, SeriesPreprocessing):
+    known = GRAPH_ENDINGS if isinstance(preprocessing, GraphPreprocessing) else SERIES_ENDINGS
+    if not isinstance(preprocessing, SeriesPreprocessing | GraphPreprocessing):
         if preprocessing.shape[0] not in (1, 3):
             raise InputError(
                 f"image files have 1 or 3 channels, this model takes {preprocessing.shape[0]}; call predict from Python"

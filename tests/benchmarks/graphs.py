@@ -81,7 +81,7 @@ def touched(split: Split) -> NDArray[np.int64]:
     """Return the edges that each graph of a split touches to leave at each exit, [N, BLOCKS + 1]."""
     assert isinstance(split.samples, GraphValues)
     layers = np.array([*range(1, BLOCKS), BLOCKS])
-    return split.samples.arrays.edge_counts[split.rows][:, None] * layers
+    return np.asarray(split.samples.arrays.edge_counts[split.rows][:, None] * layers, dtype=np.int64)
 
 
 def trained(task: Task, epochs: float, seed: int, *, exits: bool) -> tuple[EarlyExitNetwork, dict[str, NodeTable]]:

@@ -8,6 +8,8 @@ With `targets` T only the first T nodes are computed, [T, D']; all edges then le
 number of incoming edges of each node in the whole graph, where `edges` holds a part of it only.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -118,10 +120,16 @@ class GATLayer(MessageLayer):
         sums = added((mapped[edges[0]] * weights[..., None]).flatten(1), edges[1], count)
         mixed = sums + (mapped[:count] * kept[..., None]).flatten(1)
         spread = total[..., None].expand(-1, -1, mapped.shape[2]).flatten(1)
-        return mixed / spread + self.bias
+        found: Tensor = mixed / spread + self.bias
+        return found
 
 
-LAYERS: dict[str, type[MessageLayer]] = {"gcn": GCNLayer, "gin": GINLayer, "gat": GATLayer, "sage": SAGELayer}
+LAYERS: dict[str, Callable[[int, int], MessageLayer]] = {
+    "gcn": GCNLayer,
+    "gin": GINLayer,
+    "gat": GATLayer,
+    "sage": SAGELayer,
+}
 """The layers with weights by name."""
 
 
@@ -129,8 +137,7 @@ def message_layer(kind: str, inputs: int, outputs: int) -> MessageLayer:
     """Return a layer of LAYERS. Raises BackboneError for another name."""
     if kind not in LAYERS:
         raise BackboneError(f"a message-passing layer is one of {', '.join(LAYERS)}, got {kind!r}")
-    layer: MessageLayer = LAYERS[kind](inputs, outputs)  # type: ignore[call-arg]
-    return layer
+    return LAYERS[kind](inputs, outputs)
 
 
 def added(messages: Tensor, targets: Tensor, count: int) -> Tensor:

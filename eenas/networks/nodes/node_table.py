@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError
 from eenas.networks.nodes.node_network import STATIONARY, NodeNetwork, tensors_of
 from eenas.networks.nodes.stationary import distances, stationary_state
-from eenas.policies.costs import KNOWN, MACS, CostFacts, Costs
+from eenas.policies.costs import KNOWN, MACS, CostFacts, Costs, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
@@ -42,7 +42,9 @@ class NodeTable:
         exits = policy.apply(self.table).exit_index
         mean = float(self.edges[np.arange(len(exits)), exits].mean())
         worst = float(self.edges[:, policy.last_reachable].max())
-        return replace(point, expected={**point.expected, EDGES: mean}, worst={**point.worst, EDGES: worst})
+        return replace(
+            point, expected=CostValues({**point.expected, EDGES: mean}), worst=CostValues({**point.worst, EDGES: worst})
+        )
 
     def share(self, point: OperatingPoint) -> float:
         """Return the edges of a point as a share of those that all nodes touch without early exits."""

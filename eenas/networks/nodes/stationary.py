@@ -43,7 +43,7 @@ class DistanceRule:
 
 def distances(h: Tensor, stationary: Tensor) -> Tensor:
     """Return the distance of the features of each node from its stationary state, [n]."""
-    return (h - stationary).norm(dim=1)
+    return torch.linalg.vector_norm(h - stationary, dim=1)
 
 
 def stationary_state(h: Tensor, edges: Tensor) -> Tensor:
@@ -60,7 +60,8 @@ def stationary_state(h: Tensor, edges: Tensor) -> Tensor:
     weight = incoming(edges, len(h), h.dtype) + 1
     root = weight.sqrt()[:, None]
     sums, weights = added(root * h, component, len(h)), added(weight, component, len(h))
-    return root * sums[component] / weights[component][:, None]
+    found: Tensor = root * sums[component] / weights[component][:, None]
+    return found
 
 
 def _components(edges: Tensor, nodes: int) -> Tensor:
