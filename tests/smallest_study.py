@@ -26,6 +26,7 @@ SETTINGS = (
     "training.epochs=0.5",
     "full_training.epochs=1",
     "baselines.static=0",
+    "baselines.published=[]",
     *(f"{name}.{value}" for name in ("training", "prepare.training", "full_training") for value in (
         "batch_size=16", "precision=float32", "channels_last=false", "small_maps=false")),
     "latency.runtime=torch",
