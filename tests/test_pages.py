@@ -14,6 +14,7 @@ PAGES = {
     "guarantees.md": "With 95 % probability, the answer is wrong where the final exit is right",
     "expert_branches.md": "experts: ['contrast', 'contrast', 'contrast']",
     "explanations.md": "final overlap 1.00, deletion 0.",
+    "text_branches.md": "final ['do ",
     "distortions.md": "gaussian_noise:5: 0.",
     "edge_cloud.md": "31.0 ms, 0 bytes\n5.85 Mbit/s: split 'layer2', 28.4 ms, 2352 bytes\n1000 Mbit/s: split '',",
 }

@@ -14,7 +14,8 @@ from eenas.escaping import visible
 from eenas.reporting.report.templates import render
 
 ANY = st.text(st.characters(codec=None, categories=None), max_size=40)
-SAMPLE = {"picture": "data:,", "drawn": False, "label": "cat", "answer": "cat", "right": True, "confidence": "90 %"}
+SAMPLE = {"picture": "data:,", "quote": "", "drawn": False, "label": "cat", "answer": "cat", "right": True}
+SAMPLE["confidence"] = "90 %"
 
 
 class Page(HTMLParser):

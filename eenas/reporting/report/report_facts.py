@@ -6,6 +6,7 @@ from typing import Any
 
 from eenas.errors import EenasError
 from eenas.networks.explanations.explain import explain
+from eenas.reporting.facts.explained_texts import word_measures
 from eenas.reporting.figures.confusion_figure import confusion_facts
 from eenas.reporting.report.report_source import ReportSource
 
@@ -31,7 +32,12 @@ def _errors(source: ReportSource) -> dict[str, Any]:
 
 def _explanation(source: ReportSource) -> dict[str, Any] | None:
     trained = source.network()
-    return None if trained is None else {"network": trained[0], **explain(trained[1], source.task()).to_table()}
+    if trained is None:
+        return None
+    name, network = trained
+    if network.transform.inputs.kind == "text":
+        return {"network": name, **word_measures(network, source.task()).to_table(network.exits)}
+    return {"network": name, **explain(network, source.task()).to_table()}
 
 
 def _experts(source: ReportSource) -> dict[str, Any] | None:

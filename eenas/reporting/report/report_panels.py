@@ -12,6 +12,7 @@ from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.reporting.facts.distortion_facts import HEADS, context_rows
 from eenas.reporting.facts.explained import CLASS_HEADS, EXIT_HEADS, explained_facts
+from eenas.reporting.facts.explained_texts import WORD_HEADS, explained_texts_facts
 from eenas.reporting.facts.picked import of_point
 from eenas.reporting.facts.simulation_facts import adapted
 from eenas.reporting.facts.tiers.tier_facts import read_sources, tier_facts
@@ -32,7 +33,7 @@ from eenas.reporting.figures.progress_figure import draw_progress, progress_fact
 from eenas.reporting.figures.regret_figure import draw_regret, regret_facts
 from eenas.reporting.figures.reliability_figure import draw_reliability, reliability_facts
 from eenas.reporting.figures.survivors_figure import draw_survivors, survivors_facts
-from eenas.reporting.figures.thumbnails import Sample, pictures, samples_facts
+from eenas.reporting.figures.thumbnails import Sample, pictures, quotes, samples_facts
 from eenas.reporting.figures.tiers.bandwidth_figure import draw_bandwidth
 from eenas.reporting.figures.worth_figure import draw_worth
 from eenas.reporting.report.explorer import draw_explorer, explorer_facts, page_data
@@ -96,16 +97,20 @@ def leaving(source: ReportSource) -> Panel:
 
 
 def samples(source: ReportSource) -> Panel:
-    """Return two rows of sample drawings."""
+    """Return two rows of samples, as drawings or texts."""
     picked = source.picked()
     facts = samples_facts(picked)
     found = pictures(source.task(), picked, facts)
+    quoted = quotes(source.task(), picked, facts)
     classes = source.results.classes
     rows = (
         (f"leave first (at {facts.first[0].exit}), the most confident ones", facts.first),
         (f"leave last (at {facts.last[0].exit}), the least confident ones", facts.last),
     )
-    shown = [(title, [_shown(each, found.get(each.position, ""), classes) for each in row]) for title, row in rows]
+    shown = [
+        (title, [_shown(each, found.get(each.position, ""), quoted.get(each.position, ""), classes) for each in row])
+        for title, row in rows
+    ]
     return Panel(above=render("samples.html", point=of_point(picked), rows=shown))
 
 
@@ -130,11 +135,14 @@ def experts(source: ReportSource) -> Panel:
 
 
 def explanation(source: ReportSource) -> Panel:
-    """Return the maps of a fully trained network, or a sentence if there is none."""
+    """Return the maps of a fully trained network, or of texts the words; a sentence if there is no such network."""
     trained = source.network()
     if trained is None:
         text = "no network of this study is fully trained yet; run `eenas train` to see where its exits look"
         return Panel(above=render("sentence.html", title="Where each exit looks", sentence=text))
+    if trained[1].transform.inputs.kind == "text":
+        facts = vars(explained_texts_facts(*trained, source.task()))
+        return Panel(above=render("explain_texts.html", word_heads=WORD_HEADS, **facts))
     values = vars(explained_facts(*trained, source.task()))
     return Panel(above=render("explain.html", exit_heads=EXIT_HEADS, class_heads=CLASS_HEADS, **values))
 
@@ -225,8 +233,9 @@ OF_LEAVING: frozenset[PanelName] = frozenset(
 """The panels about the exits at which samples of the drawn network leave, and about the later exits' answers."""
 
 
-def _shown(sample: Sample, picture: str, classes: Sequence[str]) -> dict[str, object]:
+def _shown(sample: Sample, picture: str, quote: str, classes: Sequence[str]) -> dict[str, object]:
     return {
+        "quote": quote,
         "picture": picture,
         "drawn": picture.startswith("data:image/svg"),
         "label": classes[sample.label],
