@@ -12,6 +12,7 @@ _HOMES = {
     "train": "eenas.runs.full_training",
     "export": "eenas.deployment.export",
     "add_experts": "eenas.deployment.expert_addition",
+    "EarlyClassifier": "eenas.handle.early_classifier",
     "ExpertSpec": "eenas.frozen.experts.expert_building",
     "ExpertTraining": "eenas.frozen.experts.expert_training",
     "build": "eenas.deployment.network_sources",
@@ -45,6 +46,7 @@ _HOMES = {
 __all__ = [
     "Choice",
     "Design",
+    "EarlyClassifier",
     "EenasError",
     "ExpertSpec",
     "ExpertTraining",
@@ -94,6 +96,7 @@ if TYPE_CHECKING:
     from eenas.frozen.experts.expert_building import ExpertSpec
     from eenas.frozen.experts.expert_training import ExpertTraining
     from eenas.frozen.in_time.fit_in_time import fit_in_time
+    from eenas.handle.early_classifier import EarlyClassifier
     from eenas.handle.lists import (
         list_backbones,
         list_branches,

@@ -27,7 +27,7 @@ ENTERS = {
     "programs": {"onnx", "onnxruntime", "onnxscript", "zstandard", "lz4"},
     "study": {"optuna", "scipy"},
     "results": {"optuna"},
-    "handle": {"optuna", "pandas", "tqdm"},
+    "handle": {"optuna", "pandas", "tqdm", "aeon"},
     "runs": {"scipy"},
     "deployment": {"starlette", "uvicorn", "prometheus_client", "grpc", "google"},
     "reporting": {"jinja2", "plotly", "optuna_dashboard", "optuna", "tomli_w"},
