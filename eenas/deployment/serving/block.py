@@ -38,6 +38,10 @@ class Block:
         """The number of samples."""
         return len(self.x)
 
+    def can_join(self, other: "Block") -> bool:
+        """Whether the samples of both have the same shape and type; texts and series differ in their lengths."""
+        return self.x.shape[1:] == other.x.shape[1:] and self.x.dtype == other.x.dtype
+
     def kept(self, stay: NDArray[np.bool_]) -> "Block":
         """Return the samples in the mask `stay` [n]."""
         rows = np.flatnonzero(stay)  # copying whole samples is faster by index than by mask

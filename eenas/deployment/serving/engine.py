@@ -146,11 +146,16 @@ class Engine:
             head, tail = waiting.popleft().split(most)
             waiting.appendleft(tail)
             return [head]
-        taken = [waiting.popleft()]
+        taken, others = [waiting.popleft()], []
         samples = len(taken[0])
-        while waiting and samples + len(waiting[0]) <= most:
-            taken.append(waiting.popleft())
-            samples += len(taken[-1])
+        while waiting and (not waiting[0].can_join(taken[0]) or samples + len(waiting[0]) <= most):
+            block = waiting.popleft()
+            if block.can_join(taken[0]):
+                taken.append(block)
+                samples += len(block)
+            else:
+                others.append(block)
+        waiting.extendleft(reversed(others))
         return taken
 
     def _turn(self, k: int, blocks: Sequence[Block]) -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 PATIENCE = 3
-"""How often in a row a segment with waiting samples can be passed over."""
+"""How often in a row a segment with waiting samples can be passed over before its turn comes."""
 
 
 class Turns:
@@ -11,8 +11,8 @@ class Turns:
 
     "shallowest" runs the first segment that has samples, so that new requests reach their first exits soon, while
     samples before deeper ones gather to larger batches. A segment before which a whole batch waits runs before it, the
-    deepest of several, so that none piles up. No segment is passed over more than PATIENCE times in a row. "deepest"
-    ends what was started before it starts anything new.
+    deepest of several, so that none piles up. A segment that was passed over PATIENCE times in a row is next; of
+    several, the one that was passed over most often. "deepest" ends what was started before it starts anything new.
     """
 
     def __init__(self, segments: int, batch: int, order: str = "shallowest") -> None:
@@ -26,8 +26,8 @@ class Turns:
             return some[-1]
         late = [k for k in some if self._passed_over[k] >= PATIENCE]
         full = [k for k in some if waiting[k] >= self._batch]
-        first = late or full
-        chosen = first[-1] if first else some[0]
+        due = sorted(late, key=lambda k: self._passed_over[k]) or full
+        chosen = due[-1] if due else some[0]
         for k in some:
             self._passed_over[k] += 1
         self._passed_over[chosen] = 0

@@ -295,6 +295,28 @@ def test_blocks_split_between_and_within_requests():
             assert all(len(run.state) == run.samples for run in part.runs)
 
 
+@pytest.mark.parametrize("workers", [1, 3])
+def test_samples_of_other_lengths_are_not_joined(engines, workers):
+    def longer(last=False):
+        run = stub(last)
+        return lambda x, previous: (None if last else x, run(x[:, :2], previous)[1])
+
+    gate = Gate(longer())
+    engine, jobs = engines(gate, longer(), longer(last=True), batch=6, workers=workers), []
+    for n, length in ((1, 2), (2, 8), (2, 16), (3, 8), (4, 8), (1, 16), (2, 2)):
+        x = np.zeros((n, length), dtype=np.float32)
+        x[:, 0], x[:, 1] = 0.6, length % 3
+        jobs.append(Submitted(x))
+        engine.submit(jobs[-1])
+        assert gate.begun.wait(30)
+    gate.may.set()
+    for job in jobs:
+        assert job.wait().error is None
+        assert job.classes.tolist() == [job.entry.x.shape[1] % 3] * len(job)
+    if workers == 1:  # those of one length are joined, in their order
+        assert gate.sizes == [1, 5, 3, 4, 2]
+
+
 def test_turns_take_the_first_segment_unless_a_batch_is_whole_and_pass_none_over_for_long():
     turns = Turns(3, 8)
     assert turns.next([3, 0, 0]) == 0
@@ -305,6 +327,9 @@ def test_turns_take_the_first_segment_unless_a_batch_is_whole_and_pass_none_over
     turns = Turns(3, 8)
     chosen = [turns.next([8, 0, 1]) for _ in range(2 * PATIENCE + 2)]
     assert chosen == ([0] * PATIENCE + [2]) * 2
+    turns = Turns(12, 8)  # whole batches before all of them: the one that was passed over most often is next
+    chosen = [turns.next([8] * 12) for _ in range(60)]
+    assert all(np.diff(np.flatnonzero(np.array(chosen) == k)).max() <= 12 + PATIENCE for k in range(12))
 
 
 def test_workers_and_threads_follow_from_the_cores(monkeypatch):
