@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eenas.policies.controllers.observed_policy import ObservedPolicy
 from eenas.policies.policy import Policy
+from eenas.programs.manifest import Manifest
 from eenas.programs.segments import Array
 
 
@@ -32,7 +33,8 @@ class Job:
     """The samples of one request, which `policy` decides, until the monotonic time `deadline`.
 
     `finished` is called, in the thread of the engine, when all samples are answered, or with the error that ended the
-    work. A controller learns from the job if `is_new` says so then. `classes` is the number of classes C.
+    work. A controller learns from the job if `is_new` says so then. `classes` is the number of classes C. `manifest`
+    has the temperatures of the confidences.
     """
 
     def __init__(self, entry: Entry, policy: Policy, *, classes: int, deadline: float) -> None:
@@ -47,6 +49,7 @@ class Job:
         self.error: Exception | None = None
         self.finished: Callable[[Job], None] = _nobody
         self.is_new: Callable[[], bool] = _always
+        self.manifest: Manifest | None = None
 
     def __len__(self) -> int:
         """The number of samples."""

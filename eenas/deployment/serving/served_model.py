@@ -1,8 +1,10 @@
 """An exported model as the server sees it: requests become jobs, and jobs become responses."""
 
 import os
+import threading
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +62,7 @@ class ServedModel:
     ) -> None:
         self.name, self.model, self._input, self._limits, self.metrics = name, model, taken, limits, metrics
         self.stamp = stamp
-        self._learned = LearnedRequests()
+        self._learned, self._changing = LearnedRequests(), threading.Lock()
         if model.policy is None:
             raise PolicyError(f"{name}: was exported without a policy; train it, or fit thresholds and export it again")
         self._identity = model.manifest.identity
@@ -108,10 +110,13 @@ class ServedModel:
                 text = f"{name} has {len(array):,} samples, a request at most {self._limits.samples:,}; send several"
                 raise Refusal("too_large", text)
         try:
-            policy = self._policy(request.parameters.get(CONTEXT_PARAMETER))
+            with self._changing:
+                policy = self._policy(request.parameters.get(CONTEXT_PARAMETER))
+                manifest = self.model.manifest
             job = self._input.job(self.model, policy, request.inputs, deadline=now + self._seconds(request))
         except EenasError as error:
             raise error if isinstance(error, Refusal) else Refusal("malformed", str(error)) from None
+        job.manifest = manifest
         if self.model.controller is not None and request.id:
             job.is_new = self._learned.first(request)
         return job
@@ -140,13 +145,17 @@ class ServedModel:
         """
         manifest = self.model.manifest
         found: Manifest = read_manifest(manifest.folder, trust_code=True)  # its code was trusted when it was opened
-        if found.identity != manifest.identity:
+        if not _is_same_network(found, manifest):
             raise EenasError(f"{manifest.folder}: holds another model now; restart the server")
         if found.policy is None:
             raise PolicyError(f"{manifest.folder}: has no policy now; fit thresholds again")
-        if found.policy == self.model.policy:
+        if found.policy == self.model.policy and found.temperatures == manifest.temperatures:
             return False
-        self.model.set_policy(found.policy)
+        with self._changing:
+            self.model.set_policy(found.policy)
+            self.model.manifest = replace(
+                manifest, policy=found.policy, temperatures=found.temperatures, experts=found.experts
+            )
         return True
 
     @property
@@ -189,7 +198,8 @@ class ServedModel:
         return policy_in(policy, context)
 
     def _outputs(self, job: Job) -> Mapping[str, NDArray[Any]]:
-        manifest = self.model.manifest
+        manifest = job.manifest
+        assert manifest is not None  # `job` sets it
         own: dict[str, NDArray[Any]] = {}
         found = Prediction(job.classes, job.exits, job.logits, manifest.exits, manifest.temperatures)
         if manifest.experts is not None:
@@ -218,3 +228,11 @@ def manifest_stamp(folder: Path | str) -> ManifestStamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _is_same_network(one: Manifest, other: Manifest) -> bool:
+    """Whether two manifests are of the same programs; a calibration changes temperatures, and so the identity."""
+    if one.split is not None or other.split is not None:
+        return one.identity == other.identity
+    first, second = (replace(each, temperatures=other.temperatures) for each in (one, other))
+    return first.identity == second.identity
