@@ -51,7 +51,9 @@ class FittedInTime:
         values, samples = _read(series, (taken.size("time") or 0) if is_masked(taken) else 0)
         samples.reader(np.arange(0), taken)  # says what fits
         with torch.inference_mode():
-            found = [torch.stack(self.network(self.network.transform(part)), dim=1) for part in values.split(_BATCH)]
+            found = [
+                torch.stack(self.network(self.network.transform(part)), dim=1) for part in torch.split(values, _BATCH)
+            ]
         return np.asarray(torch.cat(found).numpy())
 
     def table(self, series: Any, labels: Any) -> ExitTable:
@@ -136,7 +138,7 @@ def _fit_classifiers(network: EarlyExitNetwork, x: Tensor, labels: NDArray[np.in
     found: dict[int, list[Tensor]] = {index: [] for index in range(len(layers))}
     hooks = [layer.register_forward_pre_hook(partial(_keep_input, found[index])) for index, layer in enumerate(layers)]
     try:
-        for part in x.split(_BATCH):
+        for part in torch.split(x, _BATCH):
             network(part)
     finally:
         for hook in hooks:

@@ -38,7 +38,8 @@ def lengths_of(values: Any, name: str) -> NDArray[np.int64] | None:
     """
     if not isinstance(values, np.ndarray) or values.dtype.kind != "f" or values.ndim not in (2, 3) or not values.size:
         return None
-    missing = np.isnan(values) if values.ndim == 2 else np.isnan(values).all(axis=1)
+    missing: NDArray[np.bool_] = np.asarray(np.isnan(values), dtype=np.bool_)
+    missing = missing if values.ndim == 2 else np.asarray(missing.all(axis=1))
     if not missing[:, -1].any():
         return None
     lengths = np.where(missing.all(axis=1), 0, missing.shape[1] - np.argmin(missing[:, ::-1], axis=1))

@@ -78,7 +78,7 @@ class AttentionStep(SeriesStep):
         values, mask = self.split(x)
         tokens = values.transpose(1, 2)
         parts = self.attend(self.before(tokens)).chunk(3, dim=2)
-        query, key, value = (part.unflatten(2, (HEADS, -1)).transpose(1, 2) for part in parts)
+        query, key, value = (part.reshape(*part.shape[:2], HEADS, -1).transpose(1, 2) for part in parts)
         hidden = None if mask is None else (mask.unsqueeze(1) - 1.0) * 1e9
         mixed = functional.scaled_dot_product_attention(query, key, value, attn_mask=hidden)
         tokens = tokens + self.out(mixed.transpose(1, 2).flatten(2))

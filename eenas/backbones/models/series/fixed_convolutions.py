@@ -46,7 +46,7 @@ class FixedConvolutions(TimeLayer):
 
     def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `TimeLayer.step`."""
-        given = torch.cat([state.unflatten(1, (self.inputs, self.reach)), values], dim=2)
+        given = torch.cat([state.reshape(-1, self.inputs, self.reach), values], dim=2)
         above = self._convolved(given).unsqueeze(2) - self.limits.unsqueeze(2)
         return above.flatten(1, 2), given[:, :, given.shape[2] - self.reach :].flatten(1)
 

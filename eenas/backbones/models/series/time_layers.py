@@ -1,6 +1,7 @@
 """Layers that read a series block by block and carry a state on, so that nothing is computed twice."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import Literal
 
 import torch
@@ -9,7 +10,7 @@ from torch import Tensor, nn
 from eenas.errors import BackboneError
 
 Cell = Literal["gru", "lstm", "rnn"]
-CELLS: dict[str, type[nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"gru": nn.GRU, "lstm": nn.LSTM, "rnn": nn.RNN}
 
 
 class TimeLayer(nn.Module, ABC):
@@ -78,7 +79,7 @@ class CausalConvolution(TimeLayer):
 
     def step(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """See `TimeLayer.step`."""
-        given = torch.cat([state.unflatten(1, (self.inputs, self.reach)), values], dim=2) if self.reach else values
+        given = torch.cat([state.reshape(-1, self.inputs, self.reach), values], dim=2) if self.reach else values
         found = torch.relu(self.norm(self.conv(given).transpose(1, 2)).transpose(1, 2))
         if self.inputs == self.outputs:
             found = found + values
@@ -106,7 +107,7 @@ class RunningPool(nn.Module):
 
     def forward(self, found: Tensor, mask: Tensor | None, state: Tensor, count: Tensor) -> Tensor:
         """Return the next state from outputs [N, channels, l] and the number of points before them, `count` [N, 1]."""
-        before = dict(zip(self.kinds, state.split(self.channels, dim=1), strict=True))
+        before = dict(zip(self.kinds, torch.split(state, self.channels, dim=1), strict=True))
         points = float(found.shape[2]) if mask is None else mask.sum(dim=2)
         parts = []
         for kind in self.kinds:

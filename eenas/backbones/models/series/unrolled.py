@@ -139,18 +139,18 @@ class TimeStep(PackingStep):
         order = [at, *(index for index in range(len(widths)) if index != at)]
         inside = self._inside(before)
         coming = self._coming(before)
-        parts = list(packed.split([*(widths[index] for index in order), *inside, coming], dim=1))
+        parts = list(torch.split(packed, [*(widths[index] for index in order), *inside, coming], dim=1))
         states = [parts[order.index(index)] for index in range(len(widths))]
         if not inside:
             return states, None, parts[-1]
-        values = parts[len(order)].unflatten(1, (self._layer(before.last).outputs, self._size))
+        values = parts[len(order)].reshape(-1, self._layer(before.last).outputs, self._size)
         mask = parts[len(order) + 1].unsqueeze(1) if self._how.masked else None
         return states, (values, mask), parts[-1]
 
     def _next_block(self, coming: Tensor) -> tuple[tuple[Tensor, Tensor | None], Tensor]:
         """Return the values and the mask of the next block, and the points behind it."""
         channels = self._how.channels
-        block = coming[:, : self._size * channels].unflatten(1, (self._size, channels)).transpose(1, 2)
+        block = coming[:, : self._size * channels].reshape(-1, self._size, channels).transpose(1, 2)
         rest = coming[:, self._size * channels :]
         if not self._how.masked:
             return (block, None), rest
@@ -228,14 +228,15 @@ def unrolled(layers: Sequence[TimeLayer], num_classes: int, how: Unrolling) -> n
     if not layers:
         raise BackboneError("a network over time needs at least one layer, got none")
     shared = nn.ModuleList(layers)
-    pools = nn.ModuleList(RunningPool(layer.outputs, how.pool) for layer in layers)
+    kept = [RunningPool(layer.outputs, how.pool) for layer in layers]
+    pools = nn.ModuleList(kept)
     groups = [(index, index) for index in range(len(layers))] if how.in_depth else [(0, len(layers) - 1)]
     steps: OrderedDict[str, nn.Module] = OrderedDict()
     for block in range(len(how.ends)):
         for first, last in groups:
             is_final = block == len(how.ends) - 1 and last == len(layers) - 1
             name = f"time{block + 1}" + (f"_layer{last + 1}" if how.in_depth else "")
-            head = nn.Linear(layers[-1].outputs * len(pools[-1].kinds), num_classes) if is_final else None
+            head = nn.Linear(kept[-1].columns, num_classes) if is_final else None
             steps["final" if is_final else name] = TimeStep(
                 shared, pools, how, StepPlace(block, block, first, last), head
             )
