@@ -27,7 +27,7 @@ from eenas.programs.remote.edge_client import EdgeClient
 from eenas.programs.remote.edge_segments import open_tail
 from eenas.programs.remote.remote_settings import RemoteOptions, remote_settings
 from eenas.programs.segments import Segment, open_segments
-from eenas.programs.streams.series_stream import SeriesStream
+from eenas.programs.streams.model_stream import ModelStream
 
 
 class ExportedModel:
@@ -139,9 +139,9 @@ class ExportedModel:
         check_finite_answers(logits, exits, self.exits)
         return Prediction(classes, exits, logits, self.exits, self.manifest.temperatures)
 
-    def stream(self) -> SeriesStream:
+    def stream(self) -> ModelStream:
         """Return a stream for one series whose points come one after the other; for models with exits in time."""
-        return SeriesStream(self, self._counts)
+        return ModelStream(self, self._counts)
 
     def logits(self, batch: NDArray[Any]) -> list[NDArray[np.float32]]:
         """Return every exit's logits [N, num_classes] for a batch as in `predict`, without stopping."""

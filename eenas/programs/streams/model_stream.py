@@ -42,7 +42,7 @@ class StreamedModel(Protocol):
         """The policy that decides."""
 
 
-class SeriesStream:
+class ModelStream:
     """A series of which `push` takes the points as they come, and returns the answer once there is one.
 
     Each block of points runs once, when its last point has come; what was computed stays in the state. Points after the
