@@ -55,6 +55,8 @@ def test_series_of_different_length_are_read_to_their_own_end() -> None:
     early = lengths[140:] <= 16
     logits = fitted.logits([some[140 + int(np.argmin(lengths[140:]))]])
     assert early.any()
+    longer = np.concatenate([series[140:], series[140:]], axis=2)
+    np.testing.assert_array_equal(fitted.logits(longer), fitted.logits(series[140:]))
     np.testing.assert_allclose(logits[0], table.logits[int(np.argmin(lengths[140:]))], atol=1e-5)
     with pytest.raises(TaskError, match="series of different length, but the network was made for others"):
         eenas.fit_in_time(series[:140], labels[:140], blocks=2, kernels=2).table(some[140:], labels[140:])

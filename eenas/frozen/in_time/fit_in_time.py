@@ -46,7 +46,10 @@ class FittedInTime:
     costs: Costs
 
     def logits(self, series: Any) -> NDArray[np.float32]:
-        """Return the logits of every exit, [n, K, C], for series [n, channels, length] or [n, length]."""
+        """Return the logits of every exit, [n, K, C], for series [n, channels, length] or [n, length].
+
+        A network of series of different length reads longer ones up to the longest of training.
+        """
         taken = self.network.transform.inputs
         values, samples = _read(series, (taken.size("time") or 0) if is_masked(taken) else 0)
         samples.reader(np.arange(0), taken)  # says what fits
@@ -119,10 +122,10 @@ def fit_in_time(
 
 
 def _read(series: Any, length: int = 0) -> tuple[Tensor, SeriesValues]:
-    """Return series as they are given to a transform, and as samples; with a `length`, padded to it with a mask."""
+    """Return series for a transform, and as samples; with a `length`, padded or cut to it, with a mask."""
     array = as_array(padded(series, "series"), "series")
-    if length > array.shape[-1]:
-        array = with_length(array, length)
+    if length:
+        array = array[..., :length] if array.shape[-1] >= length else with_length(array, length)
     masked = length > 0 or lengths_of(array, "series") is not None
     samples = series_values(array, "series", masked=masked)[1]
     return samples.reader(np.arange(len(samples)), samples.inputs)[np.arange(len(samples))], samples
