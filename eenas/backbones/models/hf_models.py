@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
@@ -271,8 +272,7 @@ def _refused(label: str, wish: HfWish) -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silence messages and bars of transformers and the hub while a model is built; failures still raise."""
-    from transformers.utils import logging as messages
-
+    messages: Any = import_module("transformers.utils.logging")
     loggers = [logging.getLogger(name) for name in ("transformers", "huggingface_hub")]
     levels, bars = [logger.level for logger in loggers], messages.is_progress_bar_enabled()
     for logger in loggers:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from eenas.errors import TaskError, nearest
 from eenas.escaping import shortened
+from eenas.tasks.spec import SourceName
 
 TEXT_COLUMNS = (
     "text",
@@ -88,7 +89,9 @@ def check_texts(table: TextTable) -> None:
             )
 
 
-def class_numbers(tables: Mapping[str, TextTable]) -> tuple[tuple[str, ...], dict[str, NDArray[np.int64]]]:
+def class_numbers(
+    tables: Mapping[SourceName, TextTable],
+) -> tuple[tuple[str, ...], dict[SourceName, NDArray[np.int64]]]:
     """Return the class names of all sources and the class numbers [n] of each, from labels as text or numbers.
 
     Numbers are sorted as numbers, other labels as text. Class names that a file states keep their order.
