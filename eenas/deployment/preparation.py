@@ -12,11 +12,11 @@ ON_A_DEVICE = "\n## On a device\n"
 
 def usage_section(transform: Transform | None, *, predicts: bool) -> str:
     """Return the section on loading and calling the network in Python. `predicts` is set if it has a policy."""
-    name, what = "samples", str(transform.inputs.tensor)
+    name, what = "images", "uint8 [N, C, H, W]"
     if isinstance(transform, SeriesTransform):
         name, what = "series", "floats [N, channels, length]"
-    elif isinstance(transform, InputTransform):
-        name, what = "images", "uint8 [N, C, H, W]"
+    elif transform is not None and not isinstance(transform, InputTransform | TextTransform):
+        name, what = "samples", str(transform.inputs.tensor)
     elif isinstance(transform, TextTransform):
         name, what = "texts", "a list of texts"
     lines = [
@@ -26,7 +26,7 @@ def usage_section(transform: Transform | None, *, predicts: bool) -> str:
         "import eenas",
         "",
         'network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode',
-        f"x = network.transform({name})  # {what} -> {_dtype(transform)}",
+        f"x = network.transform({name})  # {what} -> {'float32' if transform is None else _dtype(transform)}",
         "logits = network(x)  # one tensor [N, classes] for each exit",
         *(("answer = network.predict(x)  # answer.classes [N], answer.exits [N]",) if predicts else ()),
         "```",
