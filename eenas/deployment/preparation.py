@@ -4,6 +4,7 @@ from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.text_transform import TextTransform
 from eenas.backbones.transforms.transform import Transform
+from eenas.plugins import is_reference
 from eenas.tasks.images.frame import BORDER
 
 ON_A_DEVICE = "\n## On a device\n"
@@ -12,13 +13,13 @@ ON_A_DEVICE = "\n## On a device\n"
 
 def usage_section(transform: Transform | None, *, predicts: bool) -> str:
     """Return the section on loading and calling the network in Python. `predicts` is set if it has a policy."""
-    name, what = "images", "uint8 [N, C, H, W]"
+    name, what, given = "images", "uint8 [N, C, H, W]", "float32"
     if isinstance(transform, SeriesTransform):
         name, what = "series", "floats [N, channels, length]"
-    elif transform is not None and not isinstance(transform, InputTransform | TextTransform):
-        name, what = "samples", str(transform.inputs.tensor)
     elif isinstance(transform, TextTransform):
-        name, what = "texts", "a list of texts"
+        name, what, given = "texts", "a list of texts", _dtype(transform)
+    elif transform is not None and not isinstance(transform, InputTransform):
+        name, what, given = "samples", str(transform.inputs.tensor), _dtype(transform)
     lines = [
         "## Use",
         "",
@@ -26,7 +27,7 @@ def usage_section(transform: Transform | None, *, predicts: bool) -> str:
         "import eenas",
         "",
         'network = eenas.load("THIS_FOLDER")  # an nn.Module in eval mode',
-        f"x = network.transform({name})  # {what} -> {'float32' if transform is None else _dtype(transform)}",
+        f"x = network.transform({name})  # {what} -> {given}",
         "logits = network(x)  # one tensor [N, classes] for each exit",
         *(("answer = network.predict(x)  # answer.classes [N], answer.exits [N]",) if predicts else ()),
         "```",
@@ -48,8 +49,12 @@ def device_section(transform: Transform) -> str:
         given = 'texts = model.preprocess("a text")  # ids int64 [N, L]; texts, Paths of .txt files or a list of them'
         files = "`eenas.json`, `runtime.py`, `tokenizer.json` and the `segment_*` files of this folder, and tokenizers"
     name = given.partition(" ")[0]
+    needed = f"A device needs only {files}."
+    if is_reference(kind := transform.inputs.kind):
+        needed += f" The kind of input `{kind}` is code of its own, so it also needs eenas, with"
+        needed += " `from eenas import runtime` and `trust_code=True`."
     return f"""{ON_A_DEVICE}
-A device needs only {files}.
+{needed}
 
 ```python
 import runtime
