@@ -4,10 +4,10 @@
     python tests/benchmarks/graphs.py nodes --out nodes.csv
 
 Each row is a fold or a seed. `full` is the accuracy of the final exit on all test samples, `half` that of the policy
-within half of the messages (edges touched), which is fitted on the calibration split, and `share` the messages that it
-used on the test split. PROTEINS also has `plain`: the same network trained alone, without exits. Nodes are answered in
-the exact and the frozen form, whose shares are counted during inference on the whole graph. A second run leaves out the
-rows that the file has. The last line is the mean and the standard deviation over rows.
+within half of the messages (edges touched), which is fitted on the calibration split (for nodes also on validation),
+and `share` the messages that it used. PROTEINS also has `plain`: the same network trained alone, without exits. Nodes
+are answered in the exact and the frozen form, whose shares are counted during inference on the whole graph. A second
+run leaves out the rows that the file has. The last lines are the mean and the standard deviation over rows.
 """
 
 import argparse
@@ -50,6 +50,8 @@ from eenas.training.trainer import train_network
 CPU = torch.device("cpu")
 FOLDS, BLOCKS, WIDTH = 10, 5, 32
 SHARE = 0.5
+SHARES_OF_TABLE = 0.7
+"""What the exact form is fitted to, since it touches more edges than a table says."""
 SPLITS = SplitsSpec(calibration=SplitSpec(source="train", size=0.2), validation=SplitSpec(source="train", size=0.05))
 
 
@@ -160,17 +162,18 @@ def on_nodes(kind: str, hops: int, seeds: int, out: Path) -> Rows:
         network = NodeNetwork(task.graph.features, task.num_classes, kind=kind, hops=hops, width=32)
         train_nodes(network, task, NodeTraining(seed=number, epochs=200, frozen_share=0.5))
         found = node_tables(network, task)
+        fitted_on = found["calibration"].joined(found["validation"])
         test = task.split("test")
         accuracy = found["test"].table.exit_accuracy()
         row: dict[str, object] = {"kind": kind, "seed": seed, "full": f"{accuracy[-1]:.4f}"}
-        for form, share in (("frozen", SHARE), ("exact", 0.8 * SHARE)):
-            policy = node_policy(found["calibration"], edge_share=share)
+        for form, share in (("frozen", SHARE), ("exact", SHARES_OF_TABLE * SHARE)):
+            policy = node_policy(fitted_on, edge_share=share)
             answers = predict_nodes(network, task.graph, policy, form=form)  # type: ignore[arg-type]
             right = float((answers.classes == task.labels)[test].mean())
             row |= {f"half_{form}": f"{right:.4f}", f"share_{form}": f"{answers.share:.4f}"}
         if kind == "sgc":
             x, edges = tensors_of(task.graph)
-            limit = distance_limit(found["calibration"], edge_share=SHARE)
+            limit = distance_limit(fitted_on, edge_share=SHARE)
             rule = DistanceRule(limit, stationary_state(network.encoded(x).detach(), edges), hops + 1)
             answers = predict_nodes(network, task.graph, rule, form="frozen")
             right = float((answers.classes == task.labels)[test].mean())

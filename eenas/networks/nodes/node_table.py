@@ -36,6 +36,16 @@ class NodeTable:
     edges: NDArray[np.int64]
     distances: NDArray[np.float32] | None = None
 
+    def joined(self, other: "NodeTable") -> "NodeTable":
+        """Return the table of the nodes of both, for fitting on two splits. The costs are those of the first."""
+        both = [self.table, other.table]
+        logits, labels = (np.concatenate([getattr(each, name) for each in both]) for name in ("logits", "labels"))
+        far = None
+        if self.distances is not None and other.distances is not None:
+            far = np.concatenate([self.distances, other.distances])
+        table = replace(self.table, logits=logits, labels=labels)
+        return NodeTable(table, np.concatenate([self.edges, other.edges]), far)
+
     def point(self, policy: Policy) -> OperatingPoint:
         """Return the operating point of a policy, with the mean of the edges that each node itself touches."""
         point = evaluate(policy, self.table)
@@ -85,8 +95,8 @@ def node_tables(
 def node_policy(calibration: NodeTable, *, edge_share: float, rule: Rule | None = None) -> Policy:
     """Return the policy with the most right answers on `calibration` within a share of all edges.
 
-    If several are equally right, the one with the fewest edges is taken; if none holds the share, the one with the
-    fewest edges of all. Raises PolicyError for a share outside [0, 1].
+    If several are equally right, the one with the most edges is taken, which is the safer one on other nodes; if none
+    holds the share, the one with the fewest edges of all. Raises PolicyError for a share outside [0, 1].
     """
     if not 0 <= edge_share <= 1:
         raise PolicyError(f"edge_share is a share of all edges in [0, 1], got {edge_share}")
@@ -95,7 +105,7 @@ def node_policy(calibration: NodeTable, *, edge_share: float, rule: Rule | None 
     within = [point for point in points if calibration.share(point) <= edge_share]
     if not within:
         return min(points, key=calibration.share).policy
-    return max(within, key=lambda point: (point.accuracy, -calibration.share(point))).policy
+    return max(within, key=lambda point: (point.accuracy, calibration.share(point))).policy
 
 
 def distance_limit(calibration: NodeTable, *, edge_share: float) -> float:

@@ -43,7 +43,8 @@ class DistanceRule:
 
 def distances(h: Tensor, stationary: Tensor) -> Tensor:
     """Return the distance of the features of each node from its stationary state, [n]."""
-    return torch.linalg.vector_norm(h - stationary, dim=1)
+    found: Tensor = torch.linalg.vector_norm(h - stationary, dim=1)
+    return found
 
 
 def stationary_state(h: Tensor, edges: Tensor) -> Tensor:
