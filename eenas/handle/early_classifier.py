@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from eenas.errors import EenasError, TaskError
 from eenas.frozen.in_time.fit_in_time import FittedInTime, fit_in_time
 from eenas.frozen.in_time.harmonic_mean import fit_harmonic_mean, harmonic_mean
-from eenas.networks.series_stream import SeriesStream, StreamAnswers
+from eenas.networks.network_stream import NetworkAnswers, NetworkStream
 from eenas.policies.policy import Policy
 
 
@@ -61,7 +61,7 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
         self.kernels = kernels
         self.thresholds = thresholds
         self.random_state = random_state
-        self._stream: SeriesStream | None = None
+        self._stream: NetworkStream | None = None
         super().__init__()
 
     def reset_state_info(self) -> None:
@@ -116,11 +116,11 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
         earliness = float(found.points.mean() / self.network_.transform.shape[1])
         return float(harmonic_mean(accuracy, earliness)), accuracy, earliness
 
-    def _begin(self, X: NDArray[Any]) -> StreamAnswers:
-        self._stream = SeriesStream(self.network_, self.policy_, len(X))
+    def _begin(self, X: NDArray[Any]) -> NetworkAnswers:
+        self._stream = NetworkStream(self.network_, self.policy_, len(X))
         return self._continue(X)
 
-    def _continue(self, X: NDArray[Any]) -> StreamAnswers:
+    def _continue(self, X: NDArray[Any]) -> NetworkAnswers:
         assert self._stream is not None
         try:
             found = self._stream.feed(X)
@@ -130,7 +130,7 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
         self.state_info = np.stack([column.astype(np.int64) for column in columns], axis=1)
         return found
 
-    def _labels(self, found: StreamAnswers) -> tuple[NDArray[Any], NDArray[np.bool_]]:
+    def _labels(self, found: NetworkAnswers) -> tuple[NDArray[Any], NDArray[np.bool_]]:
         labels = self.classes_[np.maximum(found.classes, 0)]
         undecided = np.full(len(labels), -1).astype(str) if labels.dtype.kind in "US" else np.full(len(labels), -1)
         return np.where(found.decided, labels, undecided), found.decided
@@ -141,5 +141,5 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
         return {"blocks": 4, "kernels": 8, "thresholds": 2}
 
 
-def _probabilities(found: StreamAnswers) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+def _probabilities(found: NetworkAnswers) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     return np.where(found.decided[:, None], found.probabilities, -1.0), found.decided

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 import eenas
 from eenas.frozen.in_time.harmonic_mean import harmonic_mean
-from eenas.networks.series_stream import exit_points
+from eenas.networks.network_stream import exit_points
 
 SETS = (
     *("UnitTest", "GunPoint", "BasicMotions", "ArrowHead", "ItalyPowerDemand", "Covid3Month_disc"),

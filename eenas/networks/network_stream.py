@@ -15,7 +15,7 @@ from eenas.policies.policy import Policy
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class StreamAnswers:
+class NetworkAnswers:
     """The answers for n series so far.
 
     `decided` bool [n] tells which series have their answer. `classes` int64 [n] are their classes, and for the others
@@ -31,7 +31,7 @@ class StreamAnswers:
     points: NDArray[np.int64]
 
 
-class SeriesStream:
+class NetworkStream:
     """n series of one length that begin together, read block by block by a network with exits in time (`unrolled`).
 
     `feed` takes all points so far of the series that have no answer yet, runs the blocks that are complete since the
@@ -50,7 +50,7 @@ class SeriesStream:
         self._latest = _nothing(n, network.design.num_classes)
 
     @torch.inference_mode()
-    def feed(self, series: NDArray[Any]) -> StreamAnswers:
+    def feed(self, series: NDArray[Any]) -> NetworkAnswers:
         """Return the answers for series [n, channels, points so far], all that are without an answer, in their order.
 
         Points behind the length of the network's series are ignored. Raises InputError for another number of series or
@@ -68,10 +68,10 @@ class SeriesStream:
             leave = self._run(given, rows, found)
             rows, given = rows[~leave], given[torch.from_numpy(~leave)]
             self._next += 1
-        self._latest = StreamAnswers(**{name: values[rows] for name, values in vars(found).items()})
+        self._latest = NetworkAnswers(**{name: values[rows] for name, values in vars(found).items()})
         return found
 
-    def _run(self, given: Tensor, rows: NDArray[np.int64], found: StreamAnswers) -> NDArray[np.bool_]:
+    def _run(self, given: Tensor, rows: NDArray[np.int64], found: NetworkAnswers) -> NDArray[np.bool_]:
         """Run the next segment and its exit on the waiting series, write their answers, and return who leaves."""
         steps, k = self._network.steps(given), self._next
         if self._packed is not None:
@@ -136,8 +136,8 @@ def exit_points(network: EarlyExitNetwork) -> tuple[int, ...]:
     return tuple(step.points for step in steps if isinstance(step, TimeStep))
 
 
-def _nothing(n: int, classes: int) -> StreamAnswers:
-    return StreamAnswers(
+def _nothing(n: int, classes: int) -> NetworkAnswers:
+    return NetworkAnswers(
         decided=np.zeros(n, dtype=np.bool_),
         classes=np.full(n, -1, dtype=np.int64),
         exits=np.full(n, -1, dtype=np.int64),

@@ -10,7 +10,7 @@ from eenas.backbones.models.series.fixed_convolutions import FixedConvolutions
 from eenas.errors import InputError
 from eenas.frozen.in_time.fit_in_time import FittedInTime
 from eenas.frozen.in_time.harmonic_mean import fit_harmonic_mean
-from eenas.networks.series_stream import SeriesStream
+from eenas.networks.network_stream import NetworkStream
 from eenas.policies.policy import Policy
 from eenas.tasks.series.waves import waves
 
@@ -35,7 +35,7 @@ def series() -> np.ndarray:
 def test_a_stream_answers_as_a_prediction_on_whole_series(fitted, policy, series, steps) -> None:
     whole = fitted.network.predict(fitted.network.transform(torch.from_numpy(series).float()), policy)
     length = series.shape[2]
-    stream = SeriesStream(fitted.network, policy, len(series))
+    stream = NetworkStream(fitted.network, policy, len(series))
     rows, classes, exits = np.arange(len(series)), np.full(len(series), -2), np.full(len(series), -2)
     for step in range(1, steps + 1):
         found = stream.feed(series[rows, :, : length * step // steps])
@@ -60,7 +60,7 @@ def test_nothing_is_computed_again_and_nothing_ahead_is_read(fitted, policy, ser
         return step(self, values, state)
 
     monkeypatch.setattr(FixedConvolutions, "step", counted)
-    stream = SeriesStream(fitted.network, policy, len(series))
+    stream = NetworkStream(fitted.network, policy, len(series))
     answered, rows = 0, np.arange(len(series))
     for points in range(1, series.shape[2] + 1):
         found = stream.feed(series[rows, :, :points])
@@ -72,7 +72,7 @@ def test_nothing_is_computed_again_and_nothing_ahead_is_read(fitted, policy, ser
 
 
 def test_before_the_first_exit_there_is_no_answer(fitted, policy, series) -> None:
-    stream = SeriesStream(fitted.network, policy, len(series))
+    stream = NetworkStream(fitted.network, policy, len(series))
     found = stream.feed(series[:, :, :3])
     assert not found.decided.any()
     assert set(found.classes.tolist()) == set(found.exits.tolist()) == {-1}
@@ -91,7 +91,7 @@ def test_before_the_first_exit_there_is_no_answer(fitted, policy, series) -> Non
     ],
 )
 def test_series_that_do_not_go_on_are_refused(fitted, policy, series, change, message) -> None:
-    stream = SeriesStream(fitted.network, policy, len(series))
+    stream = NetworkStream(fitted.network, policy, len(series))
     stream.feed(series[:, :, :3])
     with pytest.raises(InputError, match=message):
         stream.feed(change(series[:, :, :4]))
@@ -101,4 +101,4 @@ def test_a_network_without_exits_in_time_is_refused(fitted, policy, monkeypatch)
     network = fitted.network
     monkeypatch.setattr(network, "backbone", nn.Sequential())
     with pytest.raises(InputError, match=r"exits in time .* eenas.fit_in_time"):
-        SeriesStream(network, policy, 1)
+        NetworkStream(network, policy, 1)
