@@ -148,10 +148,10 @@ def test_one_module_carries():
 
 
 @pytest.mark.parametrize(
-    ("dims", "more"), [((4, 3), {"carried": 3}), ((3,), {"carried": 1}), ((3, 4, 4), {"carried": 1})]
+    ("dims", "more"), [((4, 3), {"carried": 3}), ((3,), {"carried": 3}), ((3, 4, 4), {"carried": 1})]
 )
-def test_carried_columns_belong_to_tokens_and_series(dims, more):
-    with pytest.raises(CutError, match="carried columns belong to tokens and series"):
+def test_carried_columns_belong_to_tokens_series_and_vectors(dims, more):
+    with pytest.raises(CutError, match="carried columns belong to tokens, series and vectors"):
         FeatureShape(dims, **more)
 
 
