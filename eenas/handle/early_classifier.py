@@ -88,6 +88,7 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
         except EenasError as error:
             raise ValueError(str(error)) from error
         self.network_ = fitted.network
+        self.network_.steps(self.network_.transform.example(1))  # cut here, not in the first answer
         self.held_out_ = fitted.held_out
         self.policy_: Policy = fit_harmonic_mean(fitted.held_out)
         return self
