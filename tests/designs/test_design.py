@@ -180,8 +180,8 @@ def _broken(**changes: object) -> str:
             r"\[input_size\]: must be a whole number of at least 1",
         ),
         (
-            _broken(inputs={"kind": "smells"}),
-            r"mine.json: \[inputs.kind\]: unknown value 'smells'; known: 'images', 'series'",
+            _broken(inputs={"kind": "smells", "tensors": {"x": {"dtype": "float32", "axes": [["strength", 3]]}}}),
+            r"mine.json: \[inputs\]: an input is one of images, series, text, graphs, got 'smells'",
         ),
         (_broken(backbone=3), r"\[backbone\]: must be text, got 3"),
         (_broken(branches={}), r"\[branches\]: must be a list"),

@@ -92,8 +92,14 @@ def test_training_is_what_the_space_fixes(make_profile: MakeProfile, branch_macs
     assert design.policy.score == "margin"
 
 
-UNSAYABLE = {"branchynet": {"uniform", "sdn"}, "sdn": {"uniform", "no"}}
-"""What spaces with the branches of one publication cannot say."""
+UNSAYABLE = {
+    "branchynet": {"uniform", "sdn"},
+    "sdn": {"uniform", "no"},
+    "deebert": {"no", "uniform", "sdn"},
+    "pabee": {"no", "uniform", "sdn"},
+    "in_time": {"sdn"},
+}
+"""What spaces with the branches of one publication, or for one kind of features, cannot say."""
 
 
 @pytest.mark.parametrize("name", shipped.names("search_spaces"))

@@ -13,6 +13,7 @@ from eenas.branches.fc import Fc
 from eenas.branches.learned_cell import LearnedCell
 from eenas.branches.mlp import Mlp
 from eenas.branches.pool_fc import PoolFc
+from eenas.branches.readout import ReadoutBranch
 from eenas.branches.registry import FAMILIES
 from eenas.branches.tokens.attention_fc import AttentionFc
 from eenas.branches.tokens.pooler_fc import PoolerFc
@@ -42,8 +43,14 @@ KINDS = (
 
 
 def test_no_family_is_left_out():
-    """The families for tokens have their own test, which varies the length."""
-    tried = {branch.kind for branch in KINDS} | {Capsule.kind, PoolerFc.kind, AttentionFc.kind, TokenConv.kind}
+    """The families for tokens and nodes have their own tests, which vary the length."""
+    tried = {branch.kind for branch in KINDS} | {
+        Capsule.kind,
+        PoolerFc.kind,
+        AttentionFc.kind,
+        TokenConv.kind,
+        ReadoutBranch.kind,
+    }
     assert tried - {Cascade.kind} == set(FAMILIES) - {"learned"}, "what `learned` finds is one of the others"
 
 

@@ -15,7 +15,7 @@ from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
 from eenas.designs.domains import Scalar
 from eenas.designs.finding import Found
-from eenas.designs.space import Space, load_space
+from eenas.designs.space import Space, fitted_space, load_space
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import Profile
 from eenas.testing.placement_contract import check_chooser, check_learner, check_placement
@@ -77,7 +77,7 @@ def test_every_kind_of_placement_keeps_it(kind: str) -> None:
 
 @pytest.mark.parametrize("name", shipped.names("search_spaces"))
 def test_every_shipped_space_keeps_it(name: str) -> None:
-    check(load_space(name))
+    check(fitted_space(load_space(name), profile()))
 
 
 def test_a_chooser_that_breaks_it_is_noticed() -> None:

@@ -39,7 +39,8 @@ def trained_tables(context: StudyContext, bank: Bank, design: Design) -> Tables 
         network, _ = train_design(design, context, DesignTraining.brief(context, bank=bank, checkpoint=checkpoint))
     except DivergedError as error:
         checkpoint.remove()
-        context.listener(Notice(f"a rival of the search, {design.label()}, was not trained: {error}"))
+        outcome = "keeps its banked branch" if design.static else "was not trained"
+        context.listener(Notice(f"a rival of the search, {design.label()}, {outcome}: {error}"))
         return None
     tables = exit_tables(network, context.task, costs)
     context.cache.put(key, keep_tables(context, "trained", tables))
