@@ -6,6 +6,7 @@ from typing import Any
 from eenas.deployment.fleet.fleet_outcome import FleetOutcome
 from eenas.deployment.fleet.fleet_runs import FleetRuns
 from eenas.percent import percent
+from eenas.reporting.facts.wording import plural
 
 QUANTILES = {"median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 QUEUES = {"device": "the device", "link": "the link", "server": "the server"}
@@ -61,9 +62,9 @@ def fleet_summary(found: FleetRuns) -> list[str]:
     width = f"{fleet.link.trace.mean_mbit:.3g} Mbit/s on average" if fleet.link.trace else fleet.link.link.label
     workers = f"{fleet.server.workers} worker{'s' * (fleet.server.workers != 1)}"
     batches = f", batches of up to {fleet.server.max_batch}" if fleet.server.max_batch > 1 else ""
+    exits = plural(times.num_exits, "exit")
     lines = [
-        f"{found.name}: {times.num_exits} exits, {times.on_device} of them on the device; {place}; decisions by "
-        f"{found.decisions}.",
+        f"{found.name}: {exits}, {times.on_device} of them on the device; {place}; decisions by {found.decisions}.",
         f"{fleet.seconds:g} s of {rate} ({fleet.arrivals.kind}); link {width}; server with {workers}{batches}.",
     ]
     if fleet.deadline_ms is not None:
