@@ -83,8 +83,8 @@ def common_format(
 
 def freeze_unreached(network: EarlyExitNetwork) -> None:
     """Switch off gradients for the backbone's parameters that no exit depends on."""
-    was_training, transform = network.training, network.transform
-    example = torch.zeros(1, *transform.shape, device=next(network.parameters()).device)
+    was_training = network.training
+    example = network.transform.example(1).to(next(network.parameters()).device)  # token ids for text, never floats
     network.eval()
     network.zero_grad(set_to_none=True)  # a copy of the user's module may hold gradients
     with torch.enable_grad():

@@ -20,6 +20,7 @@ from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.programs.exit_segment import segment_programs
 from eenas.testing.smallest import smallest_backbone
 from tests.smallest_networks import loaded, small_design
+from tests.smallest_texts import text_network
 
 
 def static(cut_point="1", module=None):
@@ -48,6 +49,17 @@ def test_what_lies_behind_is_never_run():
     assert ran == [0, 1]
     hooks = [len(module._forward_hooks) for module in network.backbone]
     assert hooks == [0] * 5  # the cut point's own is taken away again
+
+
+def test_a_network_on_token_ids_is_never_run_on_floats():
+    backbone = load_backbone(text_network(), num_classes=4)
+    branches = (Placed(cut_point="layers.0", branch=PoolFc(pool="avg", size=1)),)
+    design = small_design(*branches, static=True)
+    network = build_network(replace(design, inputs=backbone.transform.inputs), backbone)
+    named = dict(network.backbone.named_parameters())
+    unreached = {name for name, parameter in named.items() if not parameter.requires_grad}
+    assert any(name.startswith("layers.1.") for name in unreached)
+    assert not any(name.startswith(("embedding.", "layers.0.")) for name in unreached)
 
 
 def test_prediction_and_an_exported_program_stop_there_too(tmp_path):
