@@ -80,3 +80,22 @@ def test_taken(norm: nn.Module) -> None:
 
 def test_what_does_not_run_is_for_others_to_refuse() -> None:
     check_independence(Net(nn.Identity()), torch.randn(2, 1, 16, 16), "net")
+
+
+class Tokens(nn.Module):
+    """A bag of embedded ids, with something done to its vectors before the classifier."""
+
+    def __init__(self, change: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.embedding, self.fc, self.change = nn.Embedding(9, 8), nn.Linear(8, 4), change
+
+    def forward(self, ids: Tensor) -> Tensor:
+        logits: Tensor = self.fc(self.change(self.embedding(ids).mean(1)))
+        return logits
+
+
+def test_ids_are_checked_beside_those_of_another_sample() -> None:
+    ids = torch.tensor([[1, 2, 3, 4], [5, 6, 7, 8]])
+    with pytest.raises(BackboneError, match=r"other logits in a batch than alone"):
+        check_independence(Tokens(lambda feature: feature - feature.mean(0)), ids, "net")
+    check_independence(Tokens(lambda feature: feature), ids, "net")

@@ -8,6 +8,7 @@ With `targets` T only the first T nodes are computed, [T, D']; all edges then le
 number of incoming edges of each node in the whole graph, where `edges` holds a part of it only.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 
 import torch
@@ -17,12 +18,12 @@ from torch import Tensor, nn
 from eenas.errors import BackboneError
 
 
-class MessageLayer(nn.Module):
+class MessageLayer(nn.Module, ABC):
     """A layer with the signature `forward(x, edges, targets=None, degree=None)`, described in this file."""
 
+    @abstractmethod
     def forward(self, x: Tensor, edges: Tensor, targets: int | None = None, degree: Tensor | None = None) -> Tensor:
         """Return the new features [T or n, D']."""
-        raise NotImplementedError
 
 
 class PropagationLayer(MessageLayer):

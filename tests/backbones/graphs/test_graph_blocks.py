@@ -9,7 +9,7 @@ from eenas.backbones.chain import Chain
 from eenas.backbones.graphs import geometric
 from eenas.backbones.graphs.graph_batch import GraphBatch
 from eenas.backbones.graphs.graph_blocks import GraphBlock, Readout, graph_network
-from eenas.backbones.graphs.message_layers import LAYERS, GCNLayer, GINLayer, message_layer
+from eenas.backbones.graphs.message_layers import LAYERS, GCNLayer, GINLayer, MessageLayer, message_layer
 from eenas.backbones.graphs.user_graphs import split_graphs
 from eenas.backbones.load import load_backbone
 from eenas.backbones.transforms.graph_transform import GraphTransform
@@ -224,3 +224,8 @@ def test_a_module_of_torch_geometric_is_loaded_and_cut() -> None:
     batch = GraphBatch.of(packed, 4)
     chain = Chain.built_from(backbone.module, packed, ["conv1"])
     assert torch.allclose(chain(longer(packed)), net(batch.x, batch.edges, batch.graph_of), atol=1e-5)
+
+
+def test_a_message_layer_has_a_forward_of_its_own() -> None:
+    with pytest.raises(TypeError, match="abstract"):
+        MessageLayer()  # type: ignore[abstract]
