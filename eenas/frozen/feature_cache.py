@@ -1,4 +1,4 @@
-"""The feature cache: features of the frozen backbone at cut points, on disk in half precision."""
+"""The feature cache: features of the frozen backbone at cut points, on disk in half precision, or exact."""
 
 import hashlib
 import json
@@ -34,9 +34,10 @@ class FeatureCache:
 
     Features belong to streams: samples in a fixed order, named by the digest of everything that determines the
     features. A file holds the features of a stream at one cut point, float16 [rows, *shape], or batches of different
-    lengths one after another. A JSON table beside it, written last, holds its shapes and SHA-256, so that an incomplete
-    file is never used. The least recently used streams are deleted to make room. A disk error turns the cache off with
-    one line to `notify`; features are computed then.
+    lengths one after another. An `exact` stream is float32: half precision would change carried columns such as the
+    numbers of nodes above 2048. A JSON table beside it, written last, holds its shapes and SHA-256, so that an
+    incomplete file is never used. The least recently used streams are deleted to make room. A disk error turns the
+    cache off with one line to `notify`; features are computed then.
     """
 
     def __init__(self, folder: Path, limit: int, notify: Callable[[str], object]) -> None:
@@ -44,9 +45,9 @@ class FeatureCache:
         self.off = False
         self._verified: set[Path] = set()
 
-    def stream(self, key: str, rows: int) -> "FeatureStream":
+    def stream(self, key: str, rows: int, *, exact: bool = False) -> "FeatureStream":
         """Return the stream `key` (hexadecimal) of `rows` samples, at its beginning."""
-        return FeatureStream(self, key, rows)
+        return FeatureStream(self, key, rows, exact=exact)
 
     def turn_off(self, reason: object) -> None:
         """Store nothing from now on."""
@@ -58,7 +59,7 @@ class FeatureCache:
         """Delete old streams other than `key`, and return whether `needed` bytes more are within the limit."""
         if needed > self.limit:
             return False
-        files = sorted(self.folder.glob("*.f16"), key=lambda file: file.stat().st_mtime)
+        files = sorted(self.folder.glob("*.f[13]?"), key=lambda file: file.stat().st_mtime)
         used = sum(file.stat().st_size for file in files)
         for file in files:
             if used + needed <= self.limit:
@@ -91,8 +92,9 @@ class FeatureStream:
     A `with` block is one pass. It calls `finish` at its end; an error in it discards the files of this pass.
     """
 
-    def __init__(self, cache: FeatureCache, key: str, rows: int) -> None:
+    def __init__(self, cache: FeatureCache, key: str, rows: int, *, exact: bool = False) -> None:
         self._cache, self._key, self._rows = cache, key, rows
+        self._dtype = torch.float32 if exact else torch.float16
         self._at = 0
         self._open: dict[str, StoredFeatures] = {}
         self._parts: dict[str, BinaryIO] | None = None
@@ -124,14 +126,14 @@ class FeatureStream:
         return {name: torch.from_numpy(self._open[name].read(first, count)).to(device) for name in names}
 
     def write(self, features: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Store the features of the next samples, and return them rounded to half precision, as on disk."""
-        halves = {name: value.to(torch.float16) for name, value in features.items()}
+        """Store the features of the next samples, and return them as on disk, in half precision unless exact."""
+        stored = {name: value.to(self._dtype) for name, value in features.items()}
         if self._parts is None:
-            self._parts = self._begin(halves)
+            self._parts = self._begin(stored)
         for name, file in self._parts.items():
-            value = halves[name]
+            value = stored[name]
             if not bool(torch.isfinite(value).all()):
-                self._give_up(f"the features at {name} do not fit into half precision")
+                self._give_up(f"the features at {name} do not fit into {self._precision}")
                 break
             try:
                 file.write(value.contiguous().cpu().numpy().tobytes())
@@ -139,8 +141,8 @@ class FeatureStream:
             except OSError as error:
                 self._give_up(error.strerror or error)
                 break
-        self._at += len(next(iter(halves.values())))
-        return {name: value.float() for name, value in halves.items()}
+        self._at += len(next(iter(stored.values())))
+        return {name: value.float() for name, value in stored.items()}
 
     def resume_at(self, rows: int) -> None:
         """Skip the first `rows` samples, which an interrupted pass has seen. This pass writes nothing."""
@@ -155,7 +157,7 @@ class FeatureStream:
                 written = Path(part.name)
                 file, size = self._file(name), written.stat().st_size
                 batches = merged(self._batches.pop(name, []))
-                if self._at != self._rows or size != sum(2 * math.prod(batch) for batch in batches):
+                if self._at != self._rows or size != sum(self._dtype.itemsize * math.prod(batch) for batch in batches):
                     written.unlink()
                     continue
                 stated = {"shape": list(batches[0])} if len(batches) == 1 else {"batches": batches}
@@ -165,11 +167,12 @@ class FeatureStream:
             except (OSError, StorageError) as error:
                 self._cache.turn_off(getattr(error, "strerror", None) or error)
 
-    def _begin(self, halves: Mapping[str, Tensor]) -> dict[str, BinaryIO]:
+    def _begin(self, stored: Mapping[str, Tensor]) -> dict[str, BinaryIO]:
         """Open the files to write, or none if the cache is off or they would exceed the limit."""
-        needed = {name: 2 * self._rows * math.prod(value.shape[1:]) for name, value in halves.items()}
+        row = {name: value.itemsize * math.prod(value.shape[1:]) for name, value in stored.items()}
+        needed = {name: self._rows * size for name, size in row.items()}
         self._batches = {}
-        new = [name for name in halves if self._cache.find(self._file(name)) is None]
+        new = [name for name in stored if self._cache.find(self._file(name)) is None]
         cache, total = self._cache, sum(needed[name] for name in new)
         if cache.off:
             return {}
@@ -195,8 +198,12 @@ class FeatureStream:
             Path(part.name).unlink(missing_ok=True)
         self._parts = {}
 
+    @property
+    def _precision(self) -> str:
+        return "single precision" if self._dtype is torch.float32 else "half precision"
+
     def _file(self, name: str) -> Path:
-        return self._cache.folder / f"{self._key}-{file_part(name)}.f16"
+        return self._cache.folder / f"{self._key}-{file_part(name)}.f{8 * self._dtype.itemsize}"
 
 
 def _table_of(file: Path) -> Path:

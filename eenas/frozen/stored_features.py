@@ -12,7 +12,10 @@ Batch = tuple[int, ...]
 
 
 class StoredFeatures:
-    """The features float16 in a file, memory-mapped: `batches` of n samples of one shape each, one after another."""
+    """The features in a file, memory-mapped: `batches` of n samples of one shape each, one after another.
+
+    They are float32 in a file that ends in `.f32`, and float16 in others.
+    """
 
     def __init__(self, file: Path, batches: Sequence[Batch]) -> None:
         """Raises OSError or ValueError for a file of another size."""
@@ -21,7 +24,7 @@ class StoredFeatures:
         sizes = np.array([int(np.prod(shape)) for shape in self._shapes], dtype=np.int64)
         self._rows = np.concatenate([[0], np.cumsum(counts)])
         self._starts = np.concatenate([[0], np.cumsum(counts * sizes)])
-        self._values = np.memmap(file, dtype=np.float16, mode="r")
+        self._values = np.memmap(file, dtype=np.float32 if file.suffix == ".f32" else np.float16, mode="r")
         if len(self._values) != self._starts[-1]:
             raise ValueError(f"{file} has {len(self._values)} values instead of {self._starts[-1]}")
 

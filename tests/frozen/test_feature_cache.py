@@ -126,8 +126,8 @@ def test_a_limit_too_small_is_one_line_and_the_training_goes_on(backbone, task, 
 def test_a_full_disk_turns_the_cache_off(backbone, task, cache, heard, monkeypatch):
     weights, _ = train(backbone, task, cache, key="ee")
 
-    def begin(self, halves, real=feature_cache.FeatureStream._begin):
-        return {name: FullDisk(file) for name, file in real(self, halves).items()}
+    def begin(self, stored, real=feature_cache.FeatureStream._begin):
+        return {name: FullDisk(file) for name, file in real(self, stored).items()}
 
     class FullDisk:
         def __init__(self, file):

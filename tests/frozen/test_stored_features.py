@@ -55,3 +55,22 @@ def test_a_file_of_another_size_is_refused(tmp_path):
     np.zeros(7, dtype=np.float16).tofile(tmp_path / "x")
     with pytest.raises(ValueError, match="has 7 values instead of 8"):
         StoredFeatures(tmp_path / "x", [(4, 2)])
+
+
+@pytest.mark.parametrize("exact", [True, False])
+def test_numbers_of_nodes_stay_exact_where_that_is_asked_for(cache, exact):
+    numbers = torch.arange(2040.0, 2060.0).reshape(4, 5, 1)
+    with cache.stream("ab", 4, exact=exact) as stream:
+        written = stream.write({"x": numbers})["x"]
+    again = cache.stream("ab", 4, exact=exact)
+    assert again.holds(["x"])
+    assert torch.equal(again.read(["x"], 4, torch.device("cpu"))["x"], written)
+    assert torch.equal(written, numbers) == exact
+
+
+def test_exact_streams_make_room_too(tmp_path):
+    cache = FeatureCache(tmp_path / "features", 100, pytest.fail)
+    for key in ("ab", "cd"):
+        with cache.stream(key, 4, exact=True) as stream:
+            stream.write({"x": torch.ones(4, 5)})
+    assert [file.name for file in cache.folder.glob("*.f*")] == ["cd-x.f32"]
