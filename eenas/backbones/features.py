@@ -85,6 +85,11 @@ class FeatureShape:
         return self._width - self.carried
 
     @property
+    def carries_numbers(self) -> bool:
+        """Whether later layers read more carried columns than a mask, such as numbers of nodes, which stay exact."""
+        return self.kind != "vector" and self.carried > 1
+
+    @property
     def places(self) -> tuple[int, ...]:
         """The sides of a map (H, W) or of a series (L,); () for tokens and vectors."""
         if self.kind == "series":

@@ -1,17 +1,22 @@
 """A study with tiers, from its file to the manifest: each operating point has the split of brute force."""
 
 import json
+from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from eenas.backbones.cut_points import CutPoint
+from eenas.backbones.features import FeatureShape
 from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.calibration import calibrate
 from eenas.deployment.export import export
 from eenas.designs.design import Placed
 from eenas.errors import MeasurementError, SpecError, StudyError
 from eenas.handle.tiered_source import TieredSource
+from eenas.measurement.profile import Profile
+from eenas.measurement.tiers.link import BYTES, Link
 from eenas.measurement.tiers.tier_costs import UNITS, TieredNetwork, tier_costs
 from eenas.measurement.tiers.tier_sources import MeasuredNetwork, read_source, tier_times
 from eenas.networks.tiered_costs import input_bytes, sends_logits
@@ -29,6 +34,7 @@ from eenas.results.read import open_results
 from eenas.results.rows import point_rows
 from eenas.runs.codecs import codec_choice
 from eenas.runs.run_report import RunReport
+from eenas.study.context.tiers import _check_codecs
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.study.trials.pruning import PruningRule
@@ -360,3 +366,12 @@ def test_a_copied_trial_counts_the_logits_that_its_own_policy_sends(tmp_path):
         np.testing.assert_array_equal(table.costs.splits.values, wanted.values)
     sent = wanted.names.index("bytes_sent")
     assert (wanted.values[:, sent] > first.tables["validation"].costs.splits.values[:, sent]).any()
+
+
+@pytest.mark.parametrize(("carried", "refused"), [(0, ()), (1, ("int8",)), (3, ("int8", "float16"))])
+def test_codecs_that_change_carried_columns_are_refused(carried: int, refused: tuple[str, ...]) -> None:
+    point = CutPoint("block", FeatureShape((5, 8), carried=carried, is_set=True), True)
+    profile = Profile(backbone="x", cut_points=(point,), macs=(1,), total_macs=2, parameters=(1,), total_parameters=2)
+    for codec in BYTES:
+        with pytest.raises(MeasurementError, match="set the link's codec") if codec in refused else nullcontext():
+            _check_codecs([Link(mbit=10, codec=codec)], profile)

@@ -260,8 +260,7 @@ class Bank:
 
     def _stream(self, name: str, rows: int | None) -> FeatureStream | None:
         cache, key = self._features, digest([*self.conditions, name])
-        shapes = [point.shape for point in self._context.profile.cut_points]
-        exact = any(shape.kind != "vector" and shape.carried > 1 for shape in shapes)  # more than a mask, 0 and 1
+        exact = any(point.shape.carries_numbers for point in self._context.profile.cut_points)
         return None if cache is None or rows is None else cache.stream(key, rows, exact=exact)
 
     def _keep(
