@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from eenas import bounds
+from eenas.bounds import check_regular, shortened_error
 from eenas.errors import SpecError
 from eenas.escaping import shortened
 
@@ -16,11 +16,11 @@ FREE, RATIO = 480_000_000, 25
 """The number of bytes that any file may unpack to (held twice for a moment), and the largest ratio beyond it."""
 DENSEST = 1040
 """The largest number of bytes that one byte can unpack to (deflate)."""
-_CHUNK = 1 << 20
-_KINDS = "biufcUS"
+_CHUNK_BYTES = 1 << 20
+_PLAIN_KINDS = "biufcUS"
 """NumPy's kinds of plain numbers and texts."""
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-_FIX = "write it with numpy.savez"
+_NUMPY_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+_WRITE = "write it with numpy.savez"
 
 
 def read_arrays(path: Path, needed: Collection[str], further: Collection[str] = ()) -> dict[str, Any]:
@@ -30,9 +30,9 @@ def read_arrays(path: Path, needed: Collection[str], further: Collection[str] = 
     plain array of its claimed length or occurs twice, or if the file unpacks to more than 480 MB and 25 times its size.
     """
     try:
-        bounds.check_regular(path)
+        check_regular(path)
         with path.open("rb") as stream:
-            return _read(stream, path, needed, further)
+            return _read_archive(stream, path, needed, further)
     except SpecError:
         raise
     except FileNotFoundError:
@@ -41,7 +41,7 @@ def read_arrays(path: Path, needed: Collection[str], further: Collection[str] = 
         raise SpecError(f"{path}: does not fit into memory; give a smaller file, or more memory") from None
     except Exception as error:  # NumPy, zipfile and zlib raise many kinds for damaged files
         raise SpecError(
-            f"{shortened_path(path)}: not a readable .npz file ({bounds.shortened_error(error)}); {_FIX}"
+            f"{shortened_path(path)}: not a readable .npz file ({shortened_error(error)}); {_WRITE}"
         ) from None
 
 
@@ -51,22 +51,20 @@ def shortened_path(path: Path) -> str:
     return text if len(text) <= 300 else shortened(text)
 
 
-def _read(stream: BinaryIO, path: Path, needed: Collection[str], further: Collection[str]) -> dict[str, Any]:
+def _read_archive(stream: BinaryIO, path: Path, needed: Collection[str], further: Collection[str]) -> dict[str, Any]:
     start = stream.read(6)
     stream.seek(0)
     if start == b"\x93NUMPY":
-        raise SpecError(
-            f"{path}: a single array, not a .npz file; write it with numpy.savez(path, train_x=..., train_y=...)"
-        )
+        raise SpecError(f"{path}: a single array, not a .npz file; write it with numpy.savez(path, name=array, ...)")
     if not zipfile.is_zipfile(stream):
-        raise SpecError(f"{path}: not a readable .npz file (not NumPy's format); {_FIX}")
+        raise SpecError(f"{path}: not a readable .npz file (not NumPy's format); {_WRITE}")
     with zipfile.ZipFile(stream) as archive:
         members = archive.infolist()
         if len(members) > MOST_MEMBERS:
-            raise SpecError(f"{path}: must hold at most {MOST_MEMBERS:,} members, got {len(members):,}; {_FIX}")
+            raise SpecError(f"{path}: must hold at most {MOST_MEMBERS:,} members, got {len(members):,}; {_WRITE}")
         names = [member.filename.removesuffix(".npy") for member in members]
         if twice := [name for index, name in enumerate(names) if name in names[:index]]:
-            raise SpecError(f"{path}: holds {shortened(twice[0])} twice; {_FIX}")
+            raise SpecError(f"{path}: holds {shortened(twice[0])} twice; {_WRITE}")
         if missing := [name for name in needed if name not in names]:
             held = ", ".join(shortened(name) for name in names[:20]) or "nothing"
             raise SpecError(f"{path}: the array {missing[0]!r} is missing; add it (the file holds {held})")
@@ -78,25 +76,25 @@ def _read(stream: BinaryIO, path: Path, needed: Collection[str], further: Collec
                 f"{path}: may unpack to {RATIO} times its size, got {size // max(1, whole)} times ({size:,} bytes); "
                 "write it with numpy.savez, which does not compress"
             )
-        return {name: _array(archive, member, f"{path}: the array {shortened(name)}") for name, member in taken}
+        return {name: _read_member(archive, member, f"{path}: the array {shortened(name)}") for name, member in taken}
 
 
-def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Any:
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Any:
     """Read one array after checking its header against the length of its member."""
     import numpy as np
 
-    if member.compress_type not in _METHODS or member.flag_bits & 1:
-        raise SpecError(f"{where} cannot be read (its compression or encryption is not NumPy's); {_FIX}")
+    if member.compress_type not in _NUMPY_METHODS or member.flag_bits & 1:
+        raise SpecError(f"{where} cannot be read (its compression or encryption is not NumPy's); {_WRITE}")
     most = member.compress_size * (1 if member.compress_type == zipfile.ZIP_STORED else DENSEST)
     if member.file_size > most + 1000:
-        raise SpecError(f"{where} claims {member.file_size:,} bytes, more than the file can hold; {_FIX}")
+        raise SpecError(f"{where} claims {member.file_size:,} bytes, more than the file can hold; {_WRITE}")
     try:
         with archive.open(member) as stream:
-            shape, in_columns, dtype = _header(stream)
+            shape, in_columns, dtype = _read_header(stream)
             left = member.file_size - stream.tell()
         if dtype.hasobject:
             raise SpecError(f"{where} cannot be read (it holds objects); pickles are never read, save plain arrays")
-        if dtype.kind not in _KINDS:
+        if dtype.kind not in _PLAIN_KINDS:
             raise SpecError(f"{where} cannot be read (it holds {dtype}); save numbers or texts")
         count = math.prod(shape)
         if len(shape) > 32 or min(shape, default=0) < 0 or count * dtype.itemsize != left:
@@ -105,32 +103,32 @@ def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Any
             )
         data = bytearray(left)
         with archive.open(member) as stream:
-            _header(stream)
-            found = _fill(data, stream)
+            _read_header(stream)
+            found = _filled(data, stream)
     except SpecError:
         raise
     except MemoryError:
         raise
     except Exception as error:  # as above
-        raise SpecError(f"{where} cannot be read ({bounds.shortened_error(error)}); write the file again") from None
+        raise SpecError(f"{where} cannot be read ({shortened_error(error)}); write the file again") from None
     if found != left:
         raise SpecError(f"{where} cannot be read (it ends early); write the file again")
     flat = np.frombuffer(data, dtype=dtype, count=count) if count else np.empty(0, dtype=dtype)
     return flat.reshape(shape, order="F" if in_columns else "C")
 
 
-def _fill(data: bytearray, stream: Any) -> int:
+def _filled(data: bytearray, stream: Any) -> int:
     """Fill `data` from the stream and return the number of bytes, -1 if the stream is longer.
 
     Reading past the end also verifies the checksum.
     """
     view, found = memoryview(data), 0
-    while found < len(data) and (more := stream.readinto(view[found : found + _CHUNK])):
+    while found < len(data) and (more := stream.readinto(view[found : found + _CHUNK_BYTES])):
         found += more
     return found if not stream.read(1) else -1
 
 
-def _header(stream: Any) -> Any:
+def _read_header(stream: Any) -> Any:
     """Read shape, order and type of the array that follows."""
     from numpy.lib import format as npy
 

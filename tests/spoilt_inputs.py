@@ -31,6 +31,7 @@ from eenas.policies.controllers.controller_text import controller_from_text
 from eenas.policies.controllers.recording_file import read_recording
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.programs.model_folder import load_design
+from eenas.programs.preprocessing.graph_preprocessing import GraphPreprocessing
 from eenas.programs.preprocessing.series_preprocessing import SeriesPreprocessing
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
@@ -46,8 +47,10 @@ from eenas.results.read import open_results
 from eenas.runs.run_report import REPORT, RunReport
 from eenas.shipped import folder as shipped
 from eenas.study.settings.study_spec import load_settings
+from eenas.tasks.graphs.graph_files import graphs_task
 from eenas.tasks.npz import npz_task
 from eenas.tasks.series.series_input import series_input
+from eenas.tasks.text.text_task import text_task
 from tests.reporting import sources, studies
 
 LONGEST = 2000
@@ -331,6 +334,39 @@ def _series() -> list[bytes]:
 
 
 @cache
+def _graphs() -> list[bytes]:
+    import io
+
+    found, edges, x = [], np.array([[0, 1, 2], [1, 2, 0]]), np.ones((3, 2), dtype=np.float32)
+    for save in (np.savez, np.savez_compressed):
+        stream = io.BytesIO()
+        save(stream, x=x, edge_index=edges)
+        found.append(stream.getvalue())
+    return found
+
+
+@cache
+def _graph_tasks() -> list[bytes]:
+    import io
+
+    pairs = np.arange(80).reshape(40, 2)
+    arrays = {"x": np.ones((80, 3)), "edge_index": np.concatenate([pairs.T, pairs.T[::-1]], axis=1)}
+    found = []
+    for save in (np.savez, np.savez_compressed):
+        stream = io.BytesIO()
+        save(stream, **arrays, batch=np.repeat(np.arange(40), 2), y=np.arange(40) % 2, classes=np.array(["a", "b"]))
+        found.append(stream.getvalue())
+    return found
+
+
+def _rows(form: str) -> Callable[[], list[bytes]]:
+    """Tables of 40 texts in two classes, each row of the given form."""
+    rows = [form.format(text=f"text {number} of some", label="ab"[number % 2]) for number in range(40)]
+    heading = [] if form.startswith("{{") else [form.format(text="text", label="label")]
+    return lambda: ["\n".join([*heading, *rows]).encode()]
+
+
+@cache
 def _reports() -> list[bytes]:
     import tempfile
 
@@ -426,6 +462,11 @@ READERS = (
     Reader("assignment", _texts(*SETS), _from_text(_assigned), "toml"),
     Reader("task.npz", lambda: _arrays(table=False), _from_file("a.npz", npz_task), "npz"),
     Reader("series.npy", _series, _from_file("a.npy", lambda path: SeriesPreprocessing(2, 9).prepare([path])), "npz"),
+    Reader("graph.npz", _graphs, _from_file("a.npz", lambda path: GraphPreprocessing(2, 4, 3).prepare([path])), "npz"),
+    Reader("graphs.npz", _graph_tasks, _from_file("a.npz", graphs_task), "npz"),
+    Reader("texts.csv", _rows('"{text}",{label}'), _from_file("a.csv", text_task), "text"),
+    Reader("texts.tsv", _rows("{label}\t{text}"), _from_file("a.tsv", text_task), "text"),
+    Reader("texts.jsonl", _rows('{{"text": "{text}", "label": "{label}"}}'), _from_file("a.jsonl", text_task), "text"),
     Reader("exit table", lambda: _arrays(table=True), _from_file("a.npz", load_exit_table), "npz"),
     Reader("latency profile", _profile, _from_file("a.json", read_latency_profile), "json"),
     Reader("cost table", _texts("cut_point,value\na,1\nfinal,2.5\n"), _from_file("a.csv", _cost_table), "text"),

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from eenas import archives
 from eenas.errors import InputError
 from eenas.programs.preprocessing.graph_preprocessing import GraphPreprocessing
 from eenas.programs.preprocessing.kinds import preprocessing_from
@@ -26,6 +27,16 @@ def test_pairs_objects_files_and_arrays_give_the_batch_of_training(tmp_path: Pat
     assert np.array_equal(MADE.checked(MADE.blank(2)), MADE.blank(2))
     table = {"kind": "graphs", "features": 2, "slots": 2, "nodes": 3}
     assert preprocessing_from(table) == MADE
+
+
+def test_archives_that_claim_more_than_they_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(archives, "FREE", 1_000_000)
+    np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((500_000, 2), dtype=np.float32), edge_index=EDGES)
+    with pytest.raises(InputError, match="may unpack to 25 times its size"):
+        MADE.prepare([tmp_path / "bomb.npz"])
+    np.savez(tmp_path / "part.npz", x=X)
+    with pytest.raises(InputError, match="'edge_index' is missing"):
+        MADE.prepare([tmp_path / "part.npz"])
 
 
 @pytest.mark.parametrize(

@@ -140,7 +140,7 @@ class _Methods:
 
     async def ModelMetadata(self, message: Any, context: Any) -> Any:
         facts = self._service.model(message.name, message.version).metadata
-        return message_class("ModelMetadataResponse")(
+        return message_class("ModelMetadataResponse")(  # the protocol's message has no parameters
             **{name: value for name, value in facts.items() if name != "parameters"}
         )
 

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import InputError
+from eenas.archives import read_arrays
+from eenas.errors import InputError, SpecError
 from eenas.programs.preprocessing.preprocessing import Preprocessing, check_finite, check_is_array
 
 GRAPHS = "graphs"
@@ -122,13 +123,9 @@ class GraphPreprocessing(Preprocessing):
 
 def _read_graph_file(path: Path) -> dict[str, NDArray[Any]]:
     """Return the arrays `x` and `edge_index` of a `.npz` file."""
-    if not path.is_file():  # a pipe would block
+    if not path.is_file():
         raise InputError(f"{str(path)[:200]!r}: no such file; give a .npz file with x and edge_index")
     try:
-        with np.load(path, allow_pickle=False) as stream:
-            return {name: np.array(stream[name]) for name in ("x", "edge_index")}
-    except Exception as error:  # NumPy raises a dozen kinds for a damaged file
-        reason = str(error).partition("\n")[0][:200]
-        raise InputError(
-            f"{str(path)[:200]!r}: is not a readable .npz file of x and edge_index ({reason}); write it by numpy.savez"
-        ) from None
+        return read_arrays(path, ("x", "edge_index"))
+    except SpecError as error:
+        raise InputError(str(error)) from None

@@ -124,6 +124,15 @@ class GraphArrays:
         return np.concatenate([[0], np.cumsum(self.edge_counts)])
 
 
+def incoming_edges(edges: NDArray[Any], nodes: int) -> NDArray[np.float32]:
+    """Return the number of incoming edges of each node [nodes, 1], the features of graphs without any others.
+
+    Node numbers out of range are left to `GraphArrays`, which refuses them.
+    """
+    known = edges[1][(edges[1] >= 0) & (edges[1] < nodes)] if edges.size else np.empty(0)
+    return np.bincount(known.astype(np.int64), minlength=nodes)[:, None].astype(np.float32)
+
+
 def _features(values: Any) -> NDArray[np.float32]:
     given = _array(values, "x")
     if given.ndim == 1:

@@ -3,20 +3,19 @@
 import os
 from pathlib import Path
 
-from eenas.archives import read_arrays, shortened_path
+from eenas.archives import read_arrays
 from eenas.errors import SpecError, TaskError
-from eenas.escaping import one_line
+from eenas.tasks.graphs.file_errors import naming_file, shown_file
 from eenas.tasks.graphs.graph_arrays import GraphArrays
 from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.graphs.node_sizes import sizes_of
-from eenas.tasks.graphs.pyg_data import data_of_file, task_of_data
+from eenas.tasks.graphs.pyg_data import TORCH, data_of_file, task_of_data
 from eenas.tasks.graphs.tu_files import tu_task
 from eenas.tasks.spec import SplitsSpec
 from eenas.tasks.task import Task
 
 NEEDED = ("x", "edge_index", "batch", "y")
 KNOWN = (*NEEDED, "test_mask", "classes")
-TORCH = (".pt", ".pth")
 
 
 def graphs_task(path: Path, splits: SplitsSpec | None = None, *, trust_code: bool = False) -> Task:
@@ -30,18 +29,16 @@ def graphs_task(path: Path, splits: SplitsSpec | None = None, *, trust_code: boo
     Raises TaskError, with the name of the file, if it is missing, broken or holds other data, and PluginError for a
     torch file without trust.
     """
-    shown = one_line(str(shortened_path(path)))
     if not os.path.exists(path):
-        raise TaskError(f"{shown}: no such file; graphs:PATH takes a .npz file, a folder of TU files or a .pt file")
-    try:
+        raise TaskError(
+            f"{shown_file(path)}: no such file; graphs:PATH takes a .npz file, a folder of TU files or a .pt file"
+        )
+    with naming_file(path):
         if path.is_dir():
             return tu_task(path, splits)
         if path.suffix in TORCH:
             return task_of_data(path.stem, data_of_file(path, trust_code=trust_code), splits=splits)
         return _npz_task(path, splits)
-    except TaskError as error:
-        text = str(error)
-        raise TaskError(text if text.startswith(str(path)) else f"{shown}: {text}") from None
 
 
 def _npz_task(path: Path, splits: SplitsSpec | None) -> Task:

@@ -4,12 +4,13 @@ import os
 from pathlib import Path
 from typing import Any
 
-from eenas.archives import read_arrays, shortened_path
-from eenas.errors import SpecError, TaskError
-from eenas.escaping import one_line, shortened
+from eenas.archives import read_arrays
+from eenas.errors import TaskError
+from eenas.escaping import shortened
 from eenas.tasks.graphs.block_model import block_model_task
+from eenas.tasks.graphs.file_errors import naming_file, shown_file
 from eenas.tasks.graphs.labelled_nodes import NodeTask
-from eenas.tasks.graphs.pyg_data import arrays_of, data_of_file, values_of
+from eenas.tasks.graphs.pyg_data import TORCH, arrays_of, data_of_file, values_of
 from eenas.tasks.spec import SplitsSpec
 
 NEEDED = ("x", "edge_index", "y")
@@ -35,23 +36,18 @@ def node_task(data: Any, splits: SplitsSpec | None = None, *, trust_code: bool =
     if not isinstance(data, str | Path):
         return _of_data("nodes", data, splits)
     path = Path(os.path.expanduser(data))
-    shown = one_line(str(shortened_path(path)))
     if not path.is_file():
-        raise TaskError(f"{shown}: no such file; give {BLOCK_MODEL}, a .npz file, a .pt file or a Data object")
-    try:
-        if path.suffix in (".pt", ".pth"):
+        raise TaskError(
+            f"{shown_file(path)}: no such file; give {BLOCK_MODEL}, a .npz file, a .pt file or a Data object"
+        )
+    with naming_file(path):
+        if path.suffix in TORCH:
             return _of_data(path.stem, data_of_file(path, trust_code=trust_code), splits)
         return _of_npz(path, splits)
-    except TaskError as error:
-        text = str(error)
-        raise TaskError(text if text.startswith(str(path)) else f"{shown}: {text}") from None
 
 
 def _of_npz(path: Path, splits: SplitsSpec | None) -> NodeTask:
-    try:
-        arrays = read_arrays(path, NEEDED, KNOWN)
-    except SpecError as error:
-        raise TaskError(str(error)) from None
+    arrays = read_arrays(path, NEEDED, KNOWN)
     masks = {name.removesuffix("_mask"): arrays[name] for name in MASKS if name in arrays}
     x, edges, y = (arrays[name] for name in NEEDED)
     return NodeTask.of(path.stem, x, edges, y, masks=masks, classes=arrays.get("classes"), splits=splits)

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 from eenas.bounds import shortened_error
 from eenas.errors import PluginError, TaskError
 from eenas.escaping import one_line
-from eenas.tasks.graphs.graph_arrays import GraphArrays
+from eenas.tasks.graphs.graph_arrays import GraphArrays, incoming_edges
 from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.spec import SplitsSpec
 from eenas.tasks.task import Task
+
+TORCH = (".pt", ".pth")
+"""The endings of torch files."""
 
 
 def task_of_data(
@@ -57,8 +60,7 @@ def arrays_of(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
         nodes = int(getattr(data, "num_nodes", 0) or 0)
         if not nodes:
             raise TaskError(f"{name}: has neither x nor num_nodes; give x, the features of its nodes")
-        known = edges[1][(edges[1] >= 0) & (edges[1] < nodes)] if edges.size else np.empty(0, dtype=np.int64)
-        x = np.bincount(known.astype(np.int64), minlength=nodes)[:, None].astype(np.float32)
+        x = incoming_edges(edges, nodes)
     return x, edges
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from eenas.bounds import check_regular, shortened_error
 from eenas.errors import SpecError, TaskError
 from eenas.escaping import one_line
-from eenas.tasks.graphs.graph_arrays import GraphArrays
+from eenas.tasks.graphs.graph_arrays import GraphArrays, incoming_edges
 from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.graphs.node_sizes import sizes_of
 from eenas.tasks.spec import SplitsSpec
@@ -37,7 +37,8 @@ def tu_task(folder: Path, splits: SplitsSpec | None = None) -> Task:
     name = found[0]
     files = {ending: folder / f"{name}{ending}" for ending in (EDGES, INDICATOR, LABELS, TAGS, ATTRIBUTES)}
     edges = _whole(files[EDGES], 2, may_be_empty=True).T - 1
-    sizes = sizes_of(_whole(files[INDICATOR], 1)[:, 0] - 1, len(_whole(files[INDICATOR], 1)))
+    indicator = _whole(files[INDICATOR], 1)[:, 0] - 1
+    sizes = sizes_of(indicator, len(indicator))
     nodes = int(sizes.sum())
     parts: list[NDArray[Any]] = []
     if files[ATTRIBUTES].exists():
@@ -49,8 +50,7 @@ def tu_task(folder: Path, splits: SplitsSpec | None = None) -> Task:
         if len(part) != nodes:
             raise TaskError(f"{one_line(file.name)} has {len(part)} lines, but there are {nodes} nodes")
     if not parts:
-        valid = edges[1][(edges[1] >= 0) & (edges[1] < nodes)] if edges.size else np.empty(0, dtype=np.int64)
-        parts = [np.bincount(valid, minlength=nodes)[:, None].astype(np.float32)]
+        parts = [incoming_edges(edges, nodes)]
     graphs = GraphArrays(x=np.concatenate(parts, axis=1), edges=edges, sizes=sizes)
     labels = _whole(files[LABELS], 1)[:, 0]
     classes, numbers = np.unique(labels, return_inverse=True)

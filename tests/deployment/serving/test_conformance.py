@@ -54,9 +54,11 @@ def test_health_and_metadata(client, protocol):
     assert not client.is_model_ready("other") if protocol == "http" else True
     if protocol == "http":
         server, model = client.get_server_metadata(), client.get_model_metadata("smallest")
+        assert set(model["parameters"]) == {"model_identity", "split", "exits", "max_batch"}
     else:
         server = client.get_server_metadata(as_json=True)
         model = client.get_model_metadata("smallest", as_json=True)
+        assert "parameters" not in model, "the message of the protocol has none"
     assert (server["name"], server["version"]) == ("eenas", __version__)
     assert "binary_tensor_data" in server["extensions"]
     assert (model["name"], model["versions"], model["platform"]) == ("smallest", ["1"], "eenas")
