@@ -1,19 +1,20 @@
 """`eenas fleet`: a network of a study, a run, a model or a table on many simulated devices with one server."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from eenas.deployment.fleet.controlled_devices import ControlledDevices
 from eenas.deployment.fleet.fleet import Fleet
 from eenas.deployment.fleet.fleet_runs import DecidedNetwork, FleetRuns, ReliabilityTarget, fleet_runs
 from eenas.deployment.fleet.sample_decisions import decide
+from eenas.deployment.fleet.simulator import Deciding
 from eenas.deployment.fleet.split_times import SplitTimes
 from eenas.errors import SimulationError
 from eenas.handle.recordings import DecidedTable, RecordingSource
 from eenas.handle.tiered_source import TieredSource
-from eenas.measurement.tiers.link import Link
-from eenas.measurement.tiers.tiers import Tier, Tiers
+from eenas.measurement.tiers.tier_text import tiers_from_texts
+from eenas.measurement.tiers.tiers import Tiers
 from eenas.policies.controllers.controller_text import controller_from_text
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.policy import Policy
@@ -21,23 +22,26 @@ from eenas.reporting.facts.tiers.tier_facts import read_sources
 from eenas.specs import from_table, read_table
 from eenas.tier_names import TIER_LATENCY
 
-DEVICE = Tier(name="edge", factor=10.0)
-
 
 @dataclass(frozen=True, kw_only=True)
 class FleetSource:
     """Where the network of a simulated fleet comes from, beside its source.
 
     `samples` is where its samples come from. `tiers` are the device and the server, whose files are relative to
-    `folder`, and `cut` the cut point between them ("" for everything on the server, "final" for everything on the
-    device; None for the split with the lowest expected latency). `times`, a TOML file with the fields of `SplitTimes`,
-    replaces them; an exit table needs it. `threshold` is one for all exits in place of the policy, which an exit table
+    `folder`. None takes those of the study, or a 4g link and a device that takes ten times as long as this machine; the
+    texts `link`, `edge` and `cloud` replace their part of them (`tiers_from_texts`). `cut` is the cut point between
+    device and server ("" for everything on the server, "final" for everything on the device; None for the split with
+    the lowest expected latency). `times`, a TOML file with the fields of `SplitTimes`, replaces the times of both; an
+    exit table needs it. `threshold` is one for all exits in place of the policy, which an exit table
     does not have. `controller` is a text such as "adaee,overhead=0.2": each device then has a controller of its own.
     """
 
     samples: RecordingSource = field(default_factory=RecordingSource)
-    tiers: Tiers = field(default_factory=lambda: Tiers.of(Link.of_preset("4g"), edge=DEVICE))
+    tiers: Tiers | None = None
     folder: Path | None = None
+    link: str | None = None
+    edge: str | None = None
+    cloud: str | None = None
     cut: str | None = None
     times: Path | None = None
     threshold: float | None = None
@@ -46,7 +50,10 @@ class FleetSource:
     def read(self, source: str | Path, *, seed: int = 0) -> DecidedNetwork:
         """Return the network of a source with its times and decisions. Raises EenasError if they do not fit."""
         found = self.samples.decided(source)
-        times = self._times(source)
+        tiers, folder, of_study = self._tiers(source)
+        times = self._times(source, tiers, folder)
+        origin = "Tiers of the study: " if of_study else "Tiers: "
+        origin += ", ".join(f"{each.name}: {each.source}" for each in tiers.tiers)
         if times.num_exits != found.table.num_exits:
             raise SimulationError(
                 f"{self.times or source}: the times are for {times.num_exits} exits, {found.name} has "
@@ -56,14 +63,20 @@ class FleetSource:
             if self.threshold is not None:
                 raise SimulationError("a controller chooses the thresholds; leave the threshold or the controller out")
             kind = controller_from_text(self.controller, trust_code=self.samples.trust_code)
-            deciding = ControlledDevices(kind=kind, recording=found.recording(), on_device=times.on_device, seed=seed)
-            return DecidedNetwork(name=found.name, kind=f"a controller ({kind.kind})", times=times, deciding=deciding)
-        policy = self._policy(found)
+            deciding: Deciding = ControlledDevices(
+                kind=kind, recording=found.recording(), on_device=times.on_device, seed=seed
+            )
+            label = f"a controller ({kind.kind})"
+        else:
+            policy = self._policy(found)
+            label, deciding = f"{policy.kind} ({policy.label()})", decide(policy, found.table, times.on_device)
         return DecidedNetwork(
             name=found.name,
-            kind=f"{policy.kind} ({policy.label()})",
+            kind=label,
             times=times,
-            deciding=decide(policy, found.table, times.on_device),
+            deciding=deciding,
+            tiers=tiers,
+            origin="" if self.times else origin,
         )
 
     def _policy(self, found: DecidedTable) -> Policy:
@@ -77,18 +90,29 @@ class FleetSource:
             raise SimulationError(f"{found.name}: has no policy; add --threshold 0.8 or --controller adaee")
         return found.policy
 
-    def _times(self, source: str | Path) -> SplitTimes:
+    def _tiers(self, source: str | Path) -> tuple[Tiers, Path | None, bool]:
+        """Return the device and the server, the folder of their files, and whether they are those of the study."""
+        if self.tiers is not None:
+            return self.tiers, self.folder, False
+        own, folder = (None, None) if Path(source).exists() else self._tiered.tiers_of(str(source))
+        return tiers_from_texts(self.link, self.edge, self.cloud, own), folder, own is not None
+
+    @property
+    def _tiered(self) -> TieredSource:
+        samples = self.samples
+        return TieredSource(
+            storage=samples.storage, artifacts=samples.artifacts, network=samples.network, trust_code=samples.trust_code
+        )
+
+    def _times(self, source: str | Path, tiers: Tiers, folder: Path | None) -> SplitTimes:
         if self.times is not None:
             if self.cut is not None:
                 raise SimulationError(f"{self.times}: holds the times of one split; leave --cut or --times out")
             return from_table(SplitTimes, read_table(self.times), file=str(self.times))
         if Path(source).is_file():
             raise SimulationError(f"{source}: has no times of its parts; add --times FILE with device_ms and so on")
-        samples = self.samples
-        subject = TieredSource(
-            storage=samples.storage, artifacts=samples.artifacts, network=samples.network, trust_code=samples.trust_code
-        ).read(source)
-        costs = subject.costs(self.tiers, read_sources(self.tiers, self.folder))
+        subject = self._tiered.read(source)
+        costs = subject.costs(tiers, read_sources(tiers, folder))
         cut = self.cut
         if cut is None:
             named = costs.named(costs.best(subject.shares, TIER_LATENCY).split)
@@ -107,10 +131,8 @@ def simulate_devices(
     """Return simulations of a network on fleets with each number of `devices`, by default that of `fleet`.
 
     `source` is a folder of an exported model or a run (with data), the name of a study, or an exit table (.npz, with
-    times and a threshold or controller). The link and the power of the device are those of the tiers of `given`, and
-    the rest is that of `fleet`. Raises EenasError for what does not fit together.
+    times and a threshold or controller). The link and the power of the device are those of the tiers of `given` or of
+    the study, and the rest is that of `fleet`. Raises EenasError for what does not fit together.
     """
-    where = given or FleetSource()
-    network = where.read(source, seed=fleet.seed)
-    link = replace(fleet.link, link=where.tiers.links[0])
-    return fleet_runs(network, replace(fleet, link=link, watts=where.tiers.tiers[0].watts), devices, target)
+    network = (given or FleetSource()).read(source, seed=fleet.seed)
+    return fleet_runs(network, fleet, devices, target)

@@ -6,6 +6,7 @@ from pathlib import Path
 from eenas.deployment.network_sources import is_model_folder
 from eenas.errors import EenasError, FrontError, MeasurementError
 from eenas.escaping import shortened
+from eenas.measurement.tiers.tiers import Tiers
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.reporting.facts.picked import drawn_item, exit_table_of
@@ -48,6 +49,14 @@ class TieredSource:
                 return subject_of_run(report).with_input_bytes(self.input_bytes)
             raise MeasurementError(f"{path}: is neither an exported model nor a run; give one of them, or a study")
         return self._of_study(str(source)).with_input_bytes(self.input_bytes)
+
+    def tiers_of(self, name: str) -> tuple[Tiers | None, Path | None]:
+        """Return the tiers of a study (None: it has none) and the folder of their files. Raises EenasError without it.
+
+        They are known without latencies, too.
+        """
+        record = study_record(Database(self.storage, create=False), name)
+        return open_results(self.storage, name, trust_code=self.trust_code).settings.tiers, code_folder(record)
 
     def _of_study(self, name: str) -> TieredSubject:
         try:

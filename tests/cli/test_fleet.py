@@ -2,14 +2,19 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from eenas.handle import tiered_source
+from eenas.measurement.tiers.link import Link
+from eenas.measurement.tiers.tiers import Tier, Tiers
 from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.programs.exit_latency import ProgramLatency
 from eenas.programs.manifest import MANIFEST
+from eenas.results.read import open_results
 
 TASK = "eenas.testing.smallest:smallest_task"
 TIMES = 'device_ms = [4.0]\ncut_ms = 5.0\nsent_bytes = 8000\nserver_ms = [1.0, 2.0]\nanswer_bytes = 60\nname = "2"\n'
@@ -52,6 +57,7 @@ def test_a_table_with_times(call, table, tmp_path):
         "edge inference outage (below 80.0 % on the device)",
     ):
         assert word in text
+    assert "Tiers" not in text, "the times are given"
     assert figure.is_file()
     assert "kB sent: of a sample" in text
     assert "J and kB" not in text, "no energy is given"
@@ -164,3 +170,29 @@ def test_a_network_of_a_study(call, smallest_study):
     assert answer.status == 0, answer.err
     assert "everything on the server" in " ".join(answer.out.split())
     assert "After 80 ms" in answer.out
+    assert "Tiers: edge: 10 x this machine, cloud: 1 x this machine." in " ".join(answer.out.split())
+
+
+def test_the_tiers_of_a_study_are_those_of_its_fleet(call, smallest_study, monkeypatch, tmp_path):
+    read = open_results(smallest_study.storage, smallest_study.results.name)
+    edge = Tier(name="board", factor=40.0, watts=2.0)
+    link = Link(mbit=3.0, round_trip_ms=7.0, codec="float16")
+    tiers = Tiers(tiers=(edge, Tier(name="cloud", factor=0.5)), links=(link,))
+    with_tiers = replace(read, settings=replace(read.settings, tiers=tiers))
+    monkeypatch.setattr(tiered_source, "open_results", lambda *_, **__: with_tiers)
+    flags = ("--storage", smallest_study.storage, "--network", f"trial {smallest_study.trial}", "--trust-code")
+    words = ("fleet", smallest_study.results.name, *flags, "--devices", 5, "--cut", "2", "--seconds", 5)
+    text = " ".join(call(*words).out.split())
+    assert "link 3 Mbit/s, 7 ms" in text
+    assert "Tiers of the study: board: 40 x this machine, cloud: 0.5 x this machine." in text
+    own, other, slow = (
+        json.loads(call(*words, *more, "--json").out) for more in ((), ("--edge", 80), ("--link", "3g"))
+    )
+    assert other["times"]["cut_ms"] == pytest.approx(2 * own["times"]["cut_ms"])
+    assert other["fleet"]["watts"] == own["fleet"]["watts"] == 2.0
+    assert slow["fleet"]["link"]["link"]["preset"] == "3g"
+    assert slow["times"]["sent_bytes"] == own["times"]["sent_bytes"], "the codec stays"
+    (tmp_path / "tiers.toml").write_text("[tiers.a]\nfactor = 3.0\n[tiers.a.link]\nmbit = 9.0\n[tiers.b]\n")
+    given = " ".join(call(*words, "--tiers", tmp_path / "tiers.toml").out.split())
+    assert "Tiers: a: 3 x this machine, b: 1 x this machine." in given
+    refused(call(*words, "--tiers", tmp_path / "tiers.toml", "--edge", 3), "--tiers and --edge are mutually exclusive")

@@ -45,17 +45,17 @@ class AttentionFc(Branch):
 
 
 class _AttentionPooled(nn.Module):
-    def __init__(self, front: SequenceAdapter, width: int, heads: int, num_classes: int) -> None:
+    def __init__(self, adapter: SequenceAdapter, width: int, heads: int, num_classes: int) -> None:
         super().__init__()
-        self.front = front
+        self.adapter = adapter
         # a bias would shift all scores of a head alike, and their softmax would stay
-        hidden = [nn.Linear(front.channels, width), nn.Tanh()] if width else []
-        self.scores = nn.Sequential(*hidden, nn.Linear(width or front.channels, heads, bias=False))
-        self.classifier = nn.Linear(heads * front.channels, num_classes)
+        hidden = [nn.Linear(adapter.channels, width), nn.Tanh()] if width else []
+        self.scores = nn.Sequential(*hidden, nn.Linear(width or adapter.channels, heads, bias=False))
+        self.classifier = nn.Linear(heads * adapter.channels, num_classes)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features [N, ...] to logits [N, num_classes]."""
-        tokens, mask = self.front(features)
+        tokens, mask = self.adapter(features)
         weights = masked_softmax(self.scores(tokens), mask)
         logits: Tensor = self.classifier((weights.transpose(1, 2) @ tokens).flatten(1))
         return logits

@@ -53,21 +53,21 @@ class TokenConv(Branch):
         """See `Branch.build`."""
         check_classes(self, num_classes)
         self.check(feature_shape)
-        front = SequenceAdapter(feature_shape, self.label(), prefix=False)
-        return _TokenConvolutions(front, (front.channels, *[self.width] * self.layers), self.pool, num_classes)
+        adapter = SequenceAdapter(feature_shape, self.label(), prefix=False)
+        return _TokenConvolutions(adapter, (adapter.channels, *[self.width] * self.layers), self.pool, num_classes)
 
 
 class _TokenConvolutions(nn.Module):
-    def __init__(self, front: SequenceAdapter, widths: tuple[int, ...], pool: Pool, num_classes: int) -> None:
+    def __init__(self, adapter: SequenceAdapter, widths: tuple[int, ...], pool: Pool, num_classes: int) -> None:
         super().__init__()
-        self.front = front
+        self.adapter = adapter
         self.convs = nn.ModuleList(nn.Conv1d(before, after, 3, padding=1) for before, after in pairwise(widths))
         self.pooling = SequencePooling(pool)
         self.classifier = nn.Linear(widths[-1], num_classes)
 
     def forward(self, features: Tensor) -> Tensor:
         """Map features [N, ...] to logits [N, num_classes]."""
-        tokens, mask = self.front(features)
+        tokens, mask = self.adapter(features)
         for conv in self.convs:
             kept = tokens if mask is None else torch.where(mask.unsqueeze(2), tokens, 0.0)
             tokens = conv(kept.transpose(1, 2)).relu().transpose(1, 2)

@@ -7,7 +7,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import out, say, write_json
-from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.failures import one_of, quiet_optuna
 
 
 def fleet(
@@ -26,22 +26,24 @@ def fleet(
     seconds: Annotated[float, typer.Option(metavar="S", help="Simulated time.")] = 60.0,
     warm_up: Annotated[float, typer.Option(metavar="S", help="Time at the start that is not counted.")] = 0.0,
     link: Annotated[
-        str,
+        str | None,
         typer.Option(
             metavar="NAME|MBIT[,KEY=VALUE...]",
             help="Link of each device: 3g, 4g, wifi, ... or Mbit/s; keys: round_trip_ms, jitter_ms, loss, codec, ...",
         ),
-    ] = "4g",
+    ] = None,
     trace: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Bandwidth over time: a .csv file with the columns seconds and mbit."),
     ] = None,
     edge: Annotated[
-        str, typer.Option(metavar="FACTOR|FILE", help="Times of a device: a factor, a profile (.json) or a table.")
-    ] = "10",
+        str | None,
+        typer.Option(metavar="FACTOR|FILE", help="Times of a device: a factor, a profile (.json) or a table."),
+    ] = None,
     cloud: Annotated[
-        str, typer.Option(metavar="FACTOR|FILE", help="Times of the server, likewise (1: those of this machine).")
-    ] = "1",
+        str | None,
+        typer.Option(metavar="FACTOR|FILE", help="Times of the server, likewise (1: those of this machine)."),
+    ] = None,
     tiers: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A TOML file with [tiers], instead of --link and so on.")
     ] = None,
@@ -93,7 +95,8 @@ def fleet(
 
     Samples arrive at each device and leave at its exits as the policy decides; the others wait for its link and for the
     server. Prints latencies, offloaded and dropped samples, accuracy, energy, bytes and loads for each number of
-    devices, and names queues that grow without end.
+    devices, and names queues that grow without end. The tiers are those of the study, or a 4g link and a device that
+    takes ten times as long as this machine; --link, --edge and --cloud replace their part of them.
 
     Example: eenas fleet model/ --data digits --devices 100,1000,10000 --rate 0.5 --link 4g --max-batch 8
     """
@@ -107,7 +110,6 @@ def fleet(
     from eenas.deployment.fleet.server_queue import ServerQueue
     from eenas.handle.fleet import FleetSource, simulate_devices
     from eenas.handle.recordings import RecordingSource
-    from eenas.measurement.tiers.tier_text import link_from_text, tier_from_text
     from eenas.measurement.tiers.tiers import Tiers
     from eenas.reporting.facts.tiers.fleet_facts import fleet_data, fleet_summary
     from eenas.reporting.figures.figure_file import check_figure_file, write_figure
@@ -116,11 +118,8 @@ def fleet(
     quiet_optuna()
     if figure is not None:
         check_figure_file(figure)
-    if tiers is None:
-        device, server = tier_from_text("edge", edge), tier_from_text("cloud", cloud)
-        over, folder = Tiers.of(link_from_text(link), edge=device, cloud=server), None
-    else:
-        over, folder = Tiers.read(tiers), tiers.parent
+    for flag in ({"link": link}, {"edge": edge}, {"cloud": cloud}):
+        one_of(tiers=tiers, **flag)
     counts = whole_numbers("--devices", devices)
     found = simulate_devices(
         source,
@@ -128,7 +127,7 @@ def fleet(
             devices=counts[0],
             seconds=seconds,
             arrivals=arrivals_from_text(arrivals, rate),
-            link=FleetLink(link=over.links[0], trace=None if trace is None else BandwidthTrace.read(trace)),
+            link=FleetLink(trace=None if trace is None else BandwidthTrace.read(trace)),
             server=ServerQueue(
                 workers=workers,
                 max_batch=max_batch,
@@ -149,8 +148,11 @@ def fleet(
                 threads=threads,
                 trust_code=trust_code,
             ),
-            tiers=over,
-            folder=folder,
+            tiers=None if tiers is None else Tiers.read(tiers),
+            folder=None if tiers is None else tiers.parent,
+            link=link,
+            edge=edge,
+            cloud=cloud,
             cut=cut,
             times=times,
             threshold=threshold,

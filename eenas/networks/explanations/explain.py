@@ -105,11 +105,17 @@ def explain(
     """Return where each exit of a trained network looks on `samples` test samples of `data`, a task or its spec.
 
     The samples are drawn by `seed`. By default their number depends on the network's MACs, so that a call takes some
-    seconds. The network does not change. Raises InputError for an exit without places of the input, such as one at a
-    pooled vector, for data of other classes, for a number of samples below 1, and for more maps than MOST_VALUES.
+    seconds. The network does not change. Raises InputError for a network of texts (see `word_relevance`), for an exit
+    without places of the input, such as one at a pooled vector, for data of other classes, for a number of samples
+    below 1, and for more maps than MOST_VALUES.
     """
     if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int) or samples < 1):
         raise InputError(f"samples must be a whole number of at least 1, got {samples!r:.60}")
+    if network.transform.inputs.kind == "text":
+        raise InputError(
+            "a map needs places of the input, which tokens of a text are not; for the words that count at each exit, "
+            "call eenas.networks.explanations.word_relevance.word_relevance(network, text)"
+        )
     task = given_task(data, network.transform.inputs, trust_code=trust_code)
     if len(task.classes) != network.design.num_classes:
         counts = f"the network has {network.design.num_classes} classes, the data {len(task.classes)}"

@@ -39,6 +39,11 @@ def test_parts_are_words(text, words):
     assert words_of(text) == words
 
 
+def test_maps_of_texts_are_refused_with_the_function_for_words(network):
+    with pytest.raises(InputError, match=r"word_relevance\(network, text\)"):
+        eenas.explain(network, text_task())
+
+
 def test_long_texts_have_few_parts_and_nothing_is_lost():
     text = " ".join(f"word{index}" for index in range(1000))
     parts = words_of(text)

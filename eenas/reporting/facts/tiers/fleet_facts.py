@@ -67,6 +67,8 @@ def fleet_summary(found: FleetRuns) -> list[str]:
         f"{found.name}: {exits}, {times.on_device} of them on the device; {place}; decisions by {found.decisions}.",
         f"{fleet.seconds:g} s of {rate} ({fleet.arrivals.kind}); link {width}; server with {workers}{batches}.",
     ]
+    if found.origin:
+        lines.append(f"{found.origin}.")
     if fleet.deadline_ms is not None:
         lines.append(f"After {fleet.deadline_ms:g} ms the last exit on the device answers.")
     lines += [_growing(each, name) for each in found.outcomes for name in each.loads.unstable]
@@ -119,6 +121,7 @@ def fleet_data(found: FleetRuns) -> dict[str, Any]:
         "decisions": found.decisions,
         "times": asdict(found.times),
         "fleet": fleet,
+        "origin": found.origin or None,
         "runs": runs,
     }
 
