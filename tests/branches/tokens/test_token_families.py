@@ -131,7 +131,7 @@ def test_attention_is_a_weighted_mean_per_head() -> None:
     x = _packed(TEXT, [3, 6], 8)
     rows = []
     for sample, length in zip(x, [3, 6], strict=True):
-        tokens = module.front.norm(sample[:length, :8])
+        tokens = module.adapter.norm(sample[:length, :8])
         weights = module.scores(tokens).softmax(dim=0)
         rows.append(torch.cat([(weights[:, head, None] * tokens).sum(0) for head in range(2)]))
     torch.testing.assert_close(module(x), module.classifier(torch.stack(rows)))
@@ -143,7 +143,7 @@ def test_convolutions_see_zeros_around_each_text() -> None:
     x = _packed(MEAN, [3, 6], 8)
     rows = []
     for sample, length in zip(x, [3, 6], strict=True):
-        tokens = module.front.norm(sample[:length, :8]).T[None]
+        tokens = module.adapter.norm(sample[:length, :8]).T[None]
         for conv in module.convs:
             tokens = conv(tokens).relu()
         rows.append(tokens[0].amax(dim=1))
