@@ -15,7 +15,8 @@ def calibrate(
     data: Annotated[
         str,
         typer.Option(
-            metavar="TASK", help="New labelled samples: folder:PATH, npz:PATH, ts:PATH, text:PATH or a function."
+            metavar="TASK",
+            help="New labelled samples: folder:PATH, npz:PATH, ts:PATH, text:PATH, graphs:PATH or a function.",
         ),
     ],
     max_accuracy_drop: Annotated[

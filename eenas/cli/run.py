@@ -26,7 +26,9 @@ def run(
     folder: Annotated[Path, typer.Argument(metavar="OUT", help="A folder exported with --format onnx or pt2.")],
     files: Annotated[
         list[str],
-        typer.Argument(metavar="FILES...", help="Image files, .npy files of series, folders of them, or texts."),
+        typer.Argument(
+            metavar="FILES...", help="Image files, .npy files of series, .npz files of graphs, folders, or texts."
+        ),
     ],
     max_macs: Annotated[
         float | None,
@@ -46,11 +48,11 @@ def run(
     trust_code: options.TrustCode = False,
     json: options.Json = False,
 ) -> None:
-    """Answer files or texts with an exported model, one sample at a time.
+    """Answer files or texts with an exported model.
 
-    Prints the class, its confidence, the exit that answered, and the time of each sample alone. Unreadable files get
-    an error line and exit status 2; the others are answered. A model of texts answers texts and the lines of .txt
-    files.
+    Samples are answered one at a time. Prints the class, its confidence, the exit that answered, and the time of each
+    sample. Unreadable files get an error line and exit status 2; the others are answered. A model of texts answers
+    texts and the lines of .txt files.
 
     With --remote, samples that do not leave up to the split are answered by a server (`eenas serve`), and by the last
     exit here if it does not answer in time. OUT is then an edge folder of `eenas split`, or a model with --split.

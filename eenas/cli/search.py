@@ -16,7 +16,11 @@ def search(
     backbone: options.Backbone = None,
     task: Annotated[
         str | None,
-        typer.Option(metavar="SPEC", help="digits (default), folder:PATH, npz:PATH or package.module:function."),
+        typer.Option(
+            metavar="SPEC",
+            help="digits (default), waves, phrases, rings, folder:PATH, npz:PATH, ts:PATH, text:PATH, graphs:PATH or "
+            "package.module:function.",
+        ),
     ] = None,
     weights: Annotated[
         str | None, typer.Option(metavar="none|pretrained|PATH", help="Initial weights (default: none).")

@@ -55,11 +55,11 @@ def serve(
     threads: options.Threads = None,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Serve exported models over HTTP and gRPC (Open Inference Protocol, version 2).
+    """Serve exported models over HTTP and gRPC.
 
-    Requests are joined to batches. Samples leave at their exits, and a request is answered as soon as all its samples
-    have left. Thresholds that change in a folder are taken without a restart. SIGTERM and Ctrl-C answer what was
-    accepted and end with exit status 0.
+    The protocol is the Open Inference Protocol, version 2. Requests are joined to batches. Samples leave at their
+    exits, and a request is answered as soon as all its samples have left. Thresholds that change in a folder are taken
+    without a restart. SIGTERM and Ctrl-C answer what was accepted and end with exit status 0.
 
     Example: eenas serve model
     """

@@ -87,8 +87,8 @@ def measure_fidelity(
     trials = _trained_to_the_end(results)
     if len(trials) < MIN_NETWORKS:
         raise StudyError(
-            f"{record.name!r} has {len(trials)} networks with branches trained to the end, but a rank correlation "
-            f"needs at least {MIN_NETWORKS}; run `eenas search` for more trials"
+            f"{record.name!r}: a rank correlation needs at least {MIN_NETWORKS} networks with branches trained to the "
+            f"end, got {len(trials)}; run `eenas search` for more trials"
         )
     listener = asked.listener
     with notices_to(listener), writable_storage(asked.storage, asked.folder) as (place, kept):

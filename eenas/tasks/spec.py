@@ -133,8 +133,8 @@ class TaskSpec:
         """Raise TaskError for an empty name, an impossible size, or `held_out` that contradicts the splits."""
         if not self.spec:
             raise TaskError(
-                "a task needs a name; give digits, waves, phrases, folder:PATH, npz:PATH, ts:PATH, text:PATH or "
-                "module:function"
+                "a task needs a name; give digits, waves, phrases, rings, folder:PATH, npz:PATH, ts:PATH, text:PATH, "
+                "graphs:PATH or module:function"
             )
         if self.input_size is not None:
             try:

@@ -1,6 +1,7 @@
 """The transform of texts, with its own tokenizer: ids, padding, truncation, files, and what is refused."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -171,3 +172,9 @@ def test_wrong_samples_and_numbers_are_refused(transform):
     for wrong in ({"vocabulary": 1}, {"pad": 512}, {"length": 25}, {"max_length": 1}):
         with pytest.raises(BackboneError):
             replace(transform, **wrong)
+
+
+def test_a_tokenizer_without_its_package_names_the_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(TaskError, match=r"need a tokenizer, .* pip install 'eenas\[text\]'"):
+        trained_tokenizer(["a text"], 300)

@@ -6,8 +6,12 @@ import sys
 import pytest
 
 from eenas import __version__
+from eenas.tasks.load import EMBEDDED, TASKS
 
-VERBS = ("search", "front", "train", "export", "dashboard", "report", "backbone", "spaces", "profile", "list")
+VERBS = (
+    *("search", "front", "train", "export", "verify", "run", "serve", "calibrate", "simulate", "experts", "profile"),
+    *("tiers", "dashboard", "backbone", "fleet", "spaces", "split", "list", "report"),
+)
 HEAVY = (
     "torch",
     "torchvision",
@@ -49,7 +53,15 @@ def test_every_verb_explains_itself_with_an_example(call, verb):
     assert "--debug" in answer.out
     assert max(map(len, answer.out.splitlines())) <= 100
     listed = next(line for line in call("--help").out.splitlines() if line.strip().startswith(f"{verb} "))
-    assert listed.endswith("."), "the first line of a verb's help must not be cut off in the list of verbs"
+    assert listed[-4:].count(".") == 1, "the first line of a verb's help must not be cut off in the list of verbs"
+
+
+@pytest.mark.parametrize(
+    ("verb", "names"), [("search", TASKS), ("verify", TASKS), ("calibrate", TASKS[len(EMBEDDED) :])]
+)
+def test_the_help_names_every_kind_of_task(call, verb, names):
+    words = " ".join(call(verb, "--help").out.split())
+    assert [name for name in names if f"{name}," not in words and f"{name} " not in words] == []
 
 
 def test_a_verb_of_the_study_explains_itself_with_an_example(call):

@@ -20,7 +20,7 @@ def trained_tokenizer(texts: Sequence[str], size: int) -> str:
         from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
     except ImportError:
         raise TaskError(
-            "a tokenizer is trained by tokenizers, which is not installed; pip install 'eenas[text]'"
+            "the texts need a tokenizer, which the package tokenizers trains; pip install 'eenas[text]'"
         ) from None
     tokenizer = Tokenizer(models.BPE())
     tokenizer.normalizer = normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()])
