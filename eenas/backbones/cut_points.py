@@ -23,6 +23,7 @@ from eenas.backbones.traced.recorder import RecordedOutput, Recorder
 from eenas.errors import CutError, EenasError
 from eenas.seeding import seeded
 
+RECURRENT = "an nn.LSTM or nn.GRU returns a tuple; wrap each in a module that returns its sequence alone"
 BY_HAND = "an nn.Sequential of its parts can always be cut between them"
 
 
@@ -139,9 +140,10 @@ def find_candidates(module: nn.Module, example: Tensor) -> CutCandidates:
     ends = _block_ends(found, modules)
     points = tuple(_cut_point(each, end, modules[each.name]) for each, end in zip(found, ends, strict=True))
     if not points:
+        is_recurrent = any(isinstance(part, nn.RNNBase) for part in module.modules())
         raise CutError(
             f"{label} has no cut point: a cut point needs layers before and after it, and its output must be the only "
-            f"tensor that the later layers use; {BY_HAND}"
+            f"tensor that the later layers use; {RECURRENT if is_recurrent else BY_HAND}"
         )
     return CutCandidates(points, evaluated.has_detours)
 

@@ -203,3 +203,17 @@ class Wordy(nn.Module):
 def test_what_cannot_be_cut_says_why(module: nn.Module, message: str) -> None:
     with pytest.raises(CutError, match=message):
         points(module)
+
+
+def test_recurrent_layers_that_return_tuples_are_named_with_the_fix():
+    class Stack(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.first, self.second = nn.LSTM(3, 8, batch_first=True), nn.LSTM(8, 8, batch_first=True)
+            self.head = nn.Linear(8, 4)
+
+        def forward(self, x):
+            return self.head(self.second(self.first(x)[0])[0][:, -1])
+
+    with pytest.raises(CutError, match="returns a tuple; wrap each in a module that returns its sequence alone"):
+        find_cut_points(Stack(), torch.randn(2, 5, 3))
