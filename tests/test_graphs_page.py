@@ -8,6 +8,8 @@ import pytest
 from eenas.backbones.models.own_models import GRAPH_MODELS
 from eenas.networks.nodes.node_network import KINDS_OF_LAYERS
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[1] / "docs" / "graphs.md").read_text(encoding="utf-8")
 
 

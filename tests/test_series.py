@@ -18,6 +18,8 @@ from eenas.tasks.series.waves import waves
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS
 
+pytestmark = pytest.mark.slow
+
 NET = '''
 """A user's network for series."""
 from torch import nn

@@ -21,6 +21,8 @@ from eenas.tasks.text.text_input import text_input
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS
 
+pytestmark = pytest.mark.slow
+
 PAGE = (Path(__file__).parents[1] / "docs" / "text.md").read_text(encoding="utf-8")
 (NET,) = re.findall(r"```python\n(# my_text_net.py\n.*?)```", PAGE, re.DOTALL)
 """The user's network that the page shows."""

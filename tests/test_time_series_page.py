@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from eenas.backbones.models.own_models import OWN_MODELS
+
+pytestmark = pytest.mark.slow
 
 PAGE = (Path(__file__).parents[1] / "docs" / "time_series.md").read_text(encoding="utf-8")
 

@@ -15,6 +15,8 @@ from eenas.backbones.load import load_backbone
 from eenas.backbones.models.cifar_resnet import CifarResNet
 from eenas.errors import CutError
 
+pytestmark = pytest.mark.slow
+
 TOLERANCE = 1e-5
 
 

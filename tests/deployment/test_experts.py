@@ -33,6 +33,8 @@ from ..fuzzing import check_one_line, examples, mutated_table
 from .conftest import SPEC
 from .serving.conftest import a_server
 
+pytestmark = pytest.mark.slow
+
 NAMES = ("pristine", "contrast", "gaussian_noise")
 
 

@@ -19,6 +19,8 @@ from eenas.programs.runtime import load as open_model
 from eenas.tasks.distortions.distortion import distort
 from eenas.testing.smallest import smallest_task
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def made(plain_model, tmp_path_factory):

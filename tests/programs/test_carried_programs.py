@@ -25,6 +25,8 @@ from eenas.programs.runtime import load as load_model
 from eenas.tasks.kinds import INPUT_KINDS
 from tests.token_sets import INPUTS, KIND, TokenPreprocessing, token_net, token_task
 
+pytestmark = pytest.mark.slow
+
 PLACED = (Placed("layers.0", Fc()), Placed("layers.1", PoolFc(pool="avg")))
 TEXTS = [[5, 6, 7], list(range(2, 22)), [30] * 9, [11, 12]]
 

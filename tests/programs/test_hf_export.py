@@ -13,6 +13,8 @@ from eenas.networks.assembly import build_network
 from eenas.tasks.load import load_task
 from eenas.tasks.text.trained_tokenizer import trained_tokenizer
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers")
 SIZES = {"vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
 SMALL = {**SIZES, "intermediate_size": 32, "max_position_embeddings": 40, "pad_token_id": 0}

@@ -13,6 +13,8 @@ from eenas.measurement.latency import LatencySpec
 from eenas.measurement.profile import measure_branch, profile_backbone
 from eenas.study.context.latencies import runtime_for
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("onnx", reason="needs the extra onnx")
 ort = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 

@@ -1,6 +1,7 @@
 """Every structure of a branch goes through the exported programs: several in one network, a structure an exit."""
 
 import numpy as np
+import pytest
 import torch
 
 from eenas.backbones.load import BackboneSpec, load_backbone
@@ -28,6 +29,8 @@ from eenas.programs.programs import Programs
 from eenas.programs.runtime import load
 from eenas.testing.smallest import smallest_task
 from tests.smallest_networks import small_design
+
+pytestmark = pytest.mark.slow
 
 SIZE, PLACES = 16, ("layer1.0", "layer1.1", "layer1.2", "layer2.0", "layer2.1", "layer2.2", "layer3.0", "layer3.1")
 KINDS = (

@@ -19,6 +19,8 @@ from eenas.tasks.distortions.distorted_splits import pristine_split
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, SmallestStudy, backbone, run_search, study_context, url
 
+pytestmark = pytest.mark.slow
+
 DISTORTIONS = (
     'task.distortions.kinds=["contrast", "gaussian_noise"]',
     "task.distortions.severities=[3, 5]",

@@ -12,6 +12,8 @@ from eenas.study.context.fresh_weights import is_fresh, structure_digest
 from eenas.testing.smallest import smallest_backbone
 from tests.smallest_study import SETTINGS, Killed, kill_in, run_search
 
+pytestmark = pytest.mark.slow
+
 
 def plain(activation: type[nn.Module] = nn.ReLU) -> nn.Sequential:
     """Without normalisation, whose statistics would tell."""

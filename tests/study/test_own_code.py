@@ -16,6 +16,8 @@ from tests.plugin_page import write_files
 from tests.processes import Program
 from tests.smallest_study import SETTINGS
 
+pytestmark = pytest.mark.slow
+
 OWN = {
     "space.branch.structure": "./my_branch.py:MyBranch",
     "space.placement.kind": "./my_placement.py:earliest",

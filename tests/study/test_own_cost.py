@@ -24,6 +24,8 @@ from eenas.testing.smallest import smallest_task
 from tests.plugin_page import FILES, write_files
 from tests.smallest_study import SETTINGS, backbone
 
+pytestmark = pytest.mark.slow
+
 NAME = "./my_cost.py:Energy"
 MORE = (*SETTINGS, "space.branches=2", "space.cost_cap=1.0", "space.branch.on=true", "bank.designs=2")
 

@@ -14,6 +14,8 @@ from eenas.study.settings.baselines_spec import BaselinesSpec
 from tests.smallest_study import run_search
 from tests.smallest_texts import text_study
 
+pytestmark = pytest.mark.slow
+
 LAYERS = ("layers.0", "layers.1")
 
 

@@ -10,6 +10,8 @@ from eenas.results.search import search
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS
 
+pytestmark = pytest.mark.slow
+
 TRIALS = 4
 BLOCKS = 10
 

@@ -21,6 +21,8 @@ from tests.plugin_page import write_files
 from tests.smallest_study import SETTINGS, url
 from tests.token_sets import INPUTS, KIND, token_net, token_task
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):

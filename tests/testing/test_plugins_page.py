@@ -14,6 +14,8 @@ from eenas.training.strategies import Phase
 from eenas.user_code import import_file
 from tests.plugin_page import FILES, TEXT, write_files
 
+pytestmark = pytest.mark.slow
+
 TESTS = sorted(name for name in FILES if name.startswith("test_"))
 CONTRACTS = sorted(name for name in eenas.testing.__all__ if name.endswith("Contract"))
 SPOILT = {
