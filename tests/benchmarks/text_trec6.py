@@ -89,7 +89,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--encoder", required=True, help="the folder or name of an encoder of transformers")
     parser.add_argument("--work", type=Path, required=True, help="the folder of pieces and rows")
     parser.add_argument("--samples", type=int, default=13_000, help="training samples of each piece (3 epochs)")
-    parser.add_argument("--seeds", type=int, default=3, help="how many seeds, from 0")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2], help="the seeds")
     parser.add_argument(
         "--minutes", type=float, default=4.5, help="stop after so many minutes, and go on in the next call"
     )
@@ -232,7 +232,7 @@ def main(given: argparse.Namespace) -> None:
         return
     rows = Rows(given.work / "text_trec6.csv", ("arm", "seed", "share"))
     done: Sequence[dict[str, str]] = list(rows.rows)
-    for seed in range(given.seeds):
+    for seed in given.seeds:
         pieces = Pieces(given, on, seed, until)
         for arm in ARMS:
             if any(row["arm"] == arm and row["seed"] == str(seed) for row in done):
