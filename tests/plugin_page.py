@@ -1,9 +1,9 @@
-"""The files that docs/plugins.md shows, taken out of it as a reader would."""
+"""The files that docs/how-to/plugins.md shows, taken out of it as a reader would."""
 
 import re
 from pathlib import Path
 
-TEXT = (Path(__file__).parents[1] / "docs" / "plugins.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[1] / "docs" / "how-to" / "plugins.md").read_text(encoding="utf-8")
 FILES = {
     code.splitlines()[0].removeprefix("# "): code
     for code in re.findall(r"```(?:python|toml)\n(.*?)```", TEXT, re.DOTALL)

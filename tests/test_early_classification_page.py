@@ -1,4 +1,4 @@
-"""The example of docs/early_classification.md runs as it is shown."""
+"""The example of docs/how-to/early_classification.md runs as it is shown."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 pytestmark = pytest.mark.slow
 
-PAGE = (Path(__file__).parents[1] / "docs" / "early_classification.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "early_classification.md").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_all_are_decided_in_the_end(capsys) -> None:

@@ -1,4 +1,4 @@
-"""The example of docs/graphs.md runs as it is shown, and the page names what exists."""
+"""The example of docs/how-to/graphs.md runs as it is shown, and the page names what exists."""
 
 import re
 from pathlib import Path
@@ -10,7 +10,7 @@ from eenas.networks.nodes.node_network import KINDS_OF_LAYERS
 
 pytestmark = pytest.mark.slow
 
-PAGE = (Path(__file__).parents[1] / "docs" / "graphs.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "graphs.md").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_halves_the_messages(capsys: pytest.CaptureFixture[str]) -> None:

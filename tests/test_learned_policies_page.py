@@ -1,4 +1,4 @@
-"""The example of docs/learned_policies.md runs as it is shown, and what the page says of numbers is so."""
+"""The example of docs/how-to/learned_policies.md runs as it is shown, and what the page says of numbers is so."""
 
 import re
 import subprocess
@@ -10,7 +10,7 @@ from eenas.policies.learned.learned_kinds import LEARNED
 from eenas.policies.learned.selection import LEAST_SAMPLES, POINTS, PRICES
 from eenas.policies.learned.stop_nets import HIDDEN
 
-PAGE = (Path(__file__).parents[1] / "docs" / "learned_policies.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "learned_policies.md").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_shows_a_policy_that_wins():

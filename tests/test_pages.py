@@ -11,14 +11,16 @@ pytestmark = pytest.mark.slow
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = {
-    "audio.md": "fit: pad classes: ['rising', ",
-    "edge_client.md": "answered by ['cloud', 'edge']\nanswered by ['edge', 'edge: link lost']",
-    "guarantees.md": "With 95 % probability, the answer is wrong where the final exit is right",
-    "expert_branches.md": "experts: ['contrast', 'contrast', 'contrast']",
-    "explanations.md": "final overlap 1.00, deletion 0.",
-    "text_branches.md": "final ['do ",
-    "distortions.md": "gaussian_noise:5: 0.",
-    "edge_cloud.md": "31.0 ms, 0 bytes\n5.85 Mbit/s: split 'layer2', 28.4 ms, 2352 bytes\n1000 Mbit/s: split '',",
+    "how-to/audio.md": "fit: pad classes: ['rising', ",
+    "how-to/edge_client.md": "answered by ['cloud', 'edge']\nanswered by ['edge', 'edge: link lost']",
+    "how-to/guarantees.md": "With 95 % probability, the answer is wrong where the final exit is right",
+    "how-to/expert_branches.md": "experts: ['contrast', 'contrast', 'contrast']",
+    "how-to/explanations.md": "final overlap 1.00, deletion 0.",
+    "how-to/text_branches.md": "final ['do ",
+    "how-to/distortions.md": "gaussian_noise:5: 0.",
+    "how-to/edge_cloud.md": (
+        "31.0 ms, 0 bytes\n5.85 Mbit/s: split 'layer2', 28.4 ms, 2352 bytes\n1000 Mbit/s: split '',"
+    ),
 }
 """The pages with a whole example, and a text that it prints."""
 

@@ -14,8 +14,11 @@ from eenas.cli.main import app
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PAGES = {
-    path.name: path.read_text(encoding="utf-8") for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in (ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md")))
 }
+"""The text of the README and of each page of docs, by path."""
+NAVIGATION = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
 TEXT = "\n".join(PAGES.values())
 CODE = re.findall(r"```python\n(.*?)```", TEXT, flags=re.DOTALL)
 SHELL = "\n".join(re.findall(r"```sh\n(.*?)```", TEXT, flags=re.DOTALL))
@@ -50,16 +53,20 @@ def test_commands_have_their_flags(command):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_links_lead_somewhere(page):
-    folder = ROOT if page == "README.md" else ROOT / "docs"
     for target in re.findall(r"\]\(([^)]+)\)", PAGES[page]):
+        if target.startswith("https://"):
+            continue
         file, _, heading = target.partition("#")
-        assert (folder / file).exists(), target
-        headings = re.findall(r"^#+ (.*)$", PAGES[page], flags=re.MULTILINE)
-        assert not heading or heading in {each.lower().replace(" ", "-") for each in headings}, target
+        named = (ROOT / page).parent / file if file else ROOT / page
+        assert named.exists(), target
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", named.read_text(encoding="utf-8"), flags=re.MULTILINE)
+            assert heading in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}, target
 
 
-def test_the_pages_of_docs_are_linked_from_the_readme():
-    assert [page for page in PAGES if page != "README.md" and f"(docs/{page})" not in README] == []
+@pytest.mark.parametrize("page", [page for page in PAGES if page != "README.md"])
+def test_a_page_is_in_the_navigation_of_the_site(page):
+    assert re.findall(rf"^ +- .*: {re.escape(page.removeprefix('docs/'))}$", NAVIGATION, flags=re.MULTILINE)
 
 
 def test_paths_exist():

@@ -23,7 +23,7 @@ from tests.smallest_study import SETTINGS
 
 pytestmark = pytest.mark.slow
 
-PAGE = (Path(__file__).parents[1] / "docs" / "text.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "text.md").read_text(encoding="utf-8")
 (NET,) = re.findall(r"```python\n(# my_text_net.py\n.*?)```", PAGE, re.DOTALL)
 """The user's network that the page shows."""
 QUICK = {"overrides": (*SETTINGS, "bank.branches=6"), "device": "cpu", "listener": None, "progress": False}

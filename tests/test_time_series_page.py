@@ -1,4 +1,4 @@
-"""The example of docs/time_series.md runs as it is shown, and the page names every backbone over time."""
+"""The example of docs/how-to/time_series.md runs as it is shown, and the page names every backbone over time."""
 
 import re
 import subprocess
@@ -11,7 +11,7 @@ from eenas.backbones.models.own_models import OWN_MODELS
 
 pytestmark = pytest.mark.slow
 
-PAGE = (Path(__file__).parents[1] / "docs" / "time_series.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "time_series.md").read_text(encoding="utf-8")
 
 
 def test_the_example_runs_and_is_early() -> None:

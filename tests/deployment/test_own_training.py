@@ -188,7 +188,7 @@ def test_a_network_that_was_not_measured_is_exported_as_it_is(tmp_path):
 
 
 def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
-    page = (Path(__file__).parents[2] / "docs" / "deployment.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "start" / "deployment.md").read_text(encoding="utf-8")
     code = next(block for block in page.split("```python\n") if "eenas.fit_thresholds" in block).partition("```")[0]
     for name, value in {
         'weights="pretrained"': "trust_code=True",

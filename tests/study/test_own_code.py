@@ -1,4 +1,4 @@
-"""Plug-ins of every kind at once, those of docs/plugins.md: searched, read in another process, trained and exported."""
+"""Plug-ins of every kind (docs/how-to/plugins.md) at once: searched, read in another process, trained and exported."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""The plug-ins that docs/plugins.md shows pass the contracts that it shows, run by pytest as a reader runs them."""
+"""The plug-ins of docs/how-to/plugins.md pass the contracts shown there, run by pytest as a reader runs them."""
 
 import dataclasses
 import inspect

@@ -1,4 +1,4 @@
-"""The examples of docs/fleet_simulation.md run as they are."""
+"""The examples of docs/how-to/fleet_simulation.md run as they are."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from eenas.cli.main import app
 
-TEXT = (Path(__file__).parents[3] / "docs" / "fleet_simulation.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[3] / "docs" / "how-to" / "fleet_simulation.md").read_text(encoding="utf-8")
 BLOCKS = dict(re.findall(r"```(python|toml|csv)\n(.*?)```", TEXT, re.DOTALL))
 
 

@@ -1,4 +1,4 @@
-"""docs/serving.md: its client runs, and it names all options and metrics."""
+"""docs/how-to/serving.md: its client runs, and it names all options and metrics."""
 
 import inspect
 import json
@@ -14,7 +14,7 @@ from eenas.deployment.serving.metrics import ServingMetrics
 
 from .conftest import a_server
 
-TEXT = (Path(__file__).parents[3] / "docs" / "serving.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[3] / "docs" / "how-to" / "serving.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")

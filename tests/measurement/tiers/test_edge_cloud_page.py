@@ -1,4 +1,4 @@
-"""docs/edge_cloud.md names every key of tiers and links, every preset with its numbers, and its table is read."""
+"""docs/how-to/edge_cloud.md names every key of tiers and links and every preset with its numbers; its table is read."""
 
 import re
 import tomllib
@@ -10,7 +10,7 @@ from eenas.measurement.tiers.link_presets import PRESETS
 from eenas.measurement.tiers.tiers import Tier, Tiers
 from eenas.measurement.tiers.transfer import FIRST_WINDOW, HEADERS, RETRANSMISSION_MS, SEGMENT
 
-PAGE = (Path(__file__).parents[3] / "docs" / "edge_cloud.md").read_text(encoding="utf-8")
+PAGE = (Path(__file__).parents[3] / "docs" / "how-to" / "edge_cloud.md").read_text(encoding="utf-8")
 
 
 def test_every_key_and_preset_is_named() -> None:

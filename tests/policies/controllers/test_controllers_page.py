@@ -1,4 +1,4 @@
-"""The examples of docs/controllers.md run as they are, and the page names the kinds and settings that exist."""
+"""The examples of docs/how-to/controllers.md run as they are, and the page names the kinds and settings that exist."""
 
 import dataclasses
 import re
@@ -13,7 +13,7 @@ from eenas.policies.controllers.indices import INDICES
 from eenas.policies.controllers.registry import CONTROLLERS
 from eenas.programs import runtime
 
-TEXT = (Path(__file__).parents[3] / "docs" / "controllers.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).parents[3] / "docs" / "how-to" / "controllers.md").read_text(encoding="utf-8")
 EXAMPLES = {
     code.splitlines()[0].removeprefix("# "): code for code in re.findall(r"```python\n(.*?)```", TEXT, re.DOTALL)
 }
