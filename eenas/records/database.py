@@ -10,7 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Delete, Engine, Table, Update, create_engine, event, inspect, select, text
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Delete,
+    Engine,
+    Table,
+    Update,
+    create_engine,
+    event,
+    inspect,
+    select,
+    text,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import StaticPool
@@ -18,6 +30,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from eenas.errors import StorageError
 from eenas.masking import masked, masked_url, secrets_of
+from eenas.records.kinds import fix_of, insert_into, now_in
 from eenas.records.read_only import is_read_only, reading_url
 from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
 from eenas.records.urls import read_url, sqlite_file
@@ -74,7 +87,8 @@ class Database:
                 self._url = reading_url(self._file, Path(copies.name))
             except (OSError, sqlite3.Error) as error:
                 raise self.to_storage_error(error) from error
-        self._is_sqlite = self._url.get_backend_name() == "sqlite"
+        self.kind = self._url.get_backend_name()
+        self._is_sqlite = self.kind == "sqlite"
         self._is_wal = False
         try:
             with self._storage_errors():
@@ -106,6 +120,11 @@ class Database:
         """Whether other processes can open the same database."""
         return not self._is_sqlite or self._file is not None
 
+    @property
+    def now(self) -> ColumnElement[float]:
+        """The time in seconds since 1970 by the clock of the database, as an expression: workers' clocks may differ."""
+        return now_in(self.kind)
+
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Open a connection whose statements are committed together at the end, or not at all. Raises StorageError."""
@@ -127,7 +146,7 @@ class Database:
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert `row` unless its primary key exists, and return whether it was inserted. The first worker wins."""
-        insert = sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
+        insert = insert_into(self.kind, table)
         statement = insert.values(**row).on_conflict_do_nothing().returning(*table.primary_key)
         with self.transaction() as connection:
             return connection.execute(statement).first() is not None
@@ -145,7 +164,7 @@ class Database:
         said = str(getattr(cause, "orig", None) or error)
         first = next((line.strip() for line in said.splitlines() if line.strip()), type(error).__name__)
         reason = masked(first, self._secrets)
-        return StorageError(f"{self.label}: {reason}; {_fix(reason)}")
+        return StorageError(f"{self.label}: {reason}; {fix_of(reason)}")
 
     def caused(self, error: BaseException) -> bool:
         """Whether `error` comes from SQLAlchemy or a driver."""
@@ -261,7 +280,7 @@ class Database:
     def _upsert_of(
         self, table: Table, row: Mapping[str, Any], keep: Sequence[str] = (), only_same: str | None = None
     ) -> sqlite.Insert | postgresql.Insert:
-        insert = sqlite.insert(table) if self._is_sqlite else postgresql.insert(table)
+        insert = insert_into(self.kind, table)
         keys = [column.name for column in table.primary_key]
         new = {name: insert.excluded[name] for name in row if name not in keys and name not in keep}
         same = None if only_same is None else table.c[only_same] == insert.excluded[only_same]
@@ -281,18 +300,3 @@ def _set_synchronous_normal(connection: Any, record: object) -> None:
     cursor = connection.cursor()
     cursor.execute("PRAGMA synchronous=NORMAL")
     cursor.close()
-
-
-def _fix(reason: str) -> str:
-    fixes = {
-        "not a database": "give another --storage, or the path of a new file",
-        "readonly": "make the file and its folder writable, or give another --storage",
-        "unable to open": "make the file and its folder readable and writable, or give another --storage",
-        "full": "free space on its disk and rerun the command",
-        "locked": "another process is writing to it; end that process or try again",
-        "malformed": "restore it from a backup, or give another --storage",
-        "no such table": "another database took its place; restore it from a backup, or give another --storage",
-        "terminat": "check that the server runs, and rerun the command",
-        "connect": "check that the server runs, and rerun the command",
-    }
-    return next((fix for word, fix in fixes.items() if word in reason), "check the URL, the server and the account")

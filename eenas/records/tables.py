@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from sqlalchemy import Column, Index, Integer, MetaData, Table, Text
+from sqlalchemy import Column, Double, Index, Integer, MetaData, Table, Text
 
 SCHEMA = 1
 """The schema version. Raise it when a change of a table breaks reading by an older eenas."""
@@ -15,7 +15,7 @@ def _key(name: str, kind: type[Text] | type[Integer] = Text) -> Column[Any]:
     return Column(name, kind, primary_key=True, autoincrement=False)
 
 
-def _values(*names: str, kind: type[Text] | type[Integer] = Text) -> tuple[Column[Any], ...]:
+def _values(*names: str, kind: type[Text] | type[Integer] | type[Double] = Text) -> tuple[Column[Any], ...]:
     """Return columns that are never null."""
     return tuple(Column(name, kind, nullable=False) for name in names)
 
@@ -51,3 +51,11 @@ BANK = Table(
     *(_key("key"), *_values("backbone", "body")),
     Index("eenas_bank_by_backbone", "backbone"),
 )
+
+WORKERS = Table(
+    "eenas_workers",
+    METADATA,
+    *(_key("name"), *_values("study", "host"), *_values("process", kind=Integer), *_values("device", "versions")),
+    *(*_values("started", "seen", kind=Double), *_values("doing"), Column("trial", Integer)),
+)
+"""The workers of all studies. `started` and `seen` are seconds since 1970 by the clock of the database."""
