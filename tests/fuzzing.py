@@ -26,7 +26,7 @@ def check_one_line(read: Callable[[], object]) -> None:
     except EenasError as error:
         said = str(error)
     assert "\n" not in said, said
-    assert "unexpected" not in said, said
+    assert "error: unexpected" not in said, said
     assert len(said) < 3000, said
 
 

@@ -119,6 +119,16 @@ def test_texts_are_answered_on_the_command_line(model, home):
     assert "missing.txt: no such file" in " ".join(refused.output.split())
 
 
+def test_tiers_refuse_codecs_that_change_the_mask(study, model, home):
+    name, storage = study.results.name, ["--storage", f"sqlite:///{home}/eenas.db", "--trust-code"]
+    for source in ([name, *storage], [str(home / "run"), "--trust-code"], [str(model), "--trust-code"]):
+        found = CliRunner().invoke(app, ["tiers", *source, "--link", "4g,codec=float16"])
+        assert found.exit_code == 0, found.output
+        refused = CliRunner().invoke(app, ["tiers", *source, "--link", "4g,codec=int8"])
+        assert refused.exit_code == 2, refused.output
+        assert "a mask must stay exact beside the features there" in " ".join(refused.output.split())
+
+
 def test_recalibration_on_other_texts(model, home):
     found = eenas.calibrate(model, f"text:{home}/others.tsv", max_accuracy_drop=0.2, trust_code=True)
     assert found.samples > 0

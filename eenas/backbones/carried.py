@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.graphs.packed_module import first_packed
+from eenas.backbones.models.series.packing import PackingStep
 from eenas.errors import BackboneError, CutError
 
 
@@ -142,6 +143,21 @@ def varying_axes(segment: nn.Module) -> tuple[int, ...]:
     if isinstance(segment, CarryingSegment):
         return segment.varying
     return () if first_packed(segment) is None else (1,)  # the nodes of graphs
+
+
+def exact_columns(segment: nn.Module, x: Tensor) -> int:
+    """Return how many columns of a segment's input [N, ...] are carried and stay exact on a link; 0 for vectors.
+
+    The segment is behind a cut point, as in `FeatureShape.exact_columns` of its shape.
+    """
+    if x.ndim != 3:
+        return 0
+    if isinstance(segment, CarryingSegment):
+        return segment.packing.carried_columns if segment.unpacks else 0
+    if (packed := first_packed(segment)) is not None:
+        return x.shape[2] - packed.inputs
+    step = next((part for part in segment.modules() if isinstance(part, PackingStep)), None)
+    return 0 if step is None else step.carried
 
 
 def _without_weights(carrier: CarryingModule) -> CarryingModule:

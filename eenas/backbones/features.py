@@ -87,7 +87,12 @@ class FeatureShape:
     @property
     def carries_numbers(self) -> bool:
         """Whether later layers read more carried columns than a mask, such as numbers of nodes, which stay exact."""
-        return self.kind != "vector" and self.carried > 1
+        return self.exact_columns > 1
+
+    @property
+    def exact_columns(self) -> int:
+        """Number of carried columns that stay exact on a link; those of a vector are a state, which need not."""
+        return 0 if self.kind == "vector" else self.carried
 
     @property
     def places(self) -> tuple[int, ...]:

@@ -109,7 +109,8 @@ def report_codecs(
     split = given_task(given, spec, trust_code=trust_code).validation
     inputs = whole.preprocessing(split.reader(spec)[np.arange(min(len(split), SAMPLES))].numpy())
     labels = np.asarray(split.labels)[: len(inputs)]
-    return codec_effects(model, one.split.exits, inputs, labels=labels, tail=open_tail(one, threads=1))
+    tail = open_tail(one, threads=1)
+    return codec_effects(model, one.split.exits, inputs, labels=labels, tail=tail, carried=one.split.carried)
 
 
 def _network(manifest: Manifest, at: str, trust_code: bool, backbone: nn.Module | None) -> EarlyExitNetwork:

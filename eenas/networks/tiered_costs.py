@@ -102,6 +102,7 @@ class StudyTiers:
             num_classes=design.num_classes,
             input_bytes=input_bytes(design, self.input_shape),
             logits_sent=sends_logits(design),
+            carried=tuple(shapes[name].exact_columns for name in network.cut_points),
         )
         return tier_costs(tiered, self.tiers)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.export import ExportedProgram
 
-from eenas.backbones.carried import varying_axes
+from eenas.backbones.carried import exact_columns, varying_axes
 from eenas.backbones.chain import plain_inference
 from eenas.backbones.cut_points import with_batch_size
 from eenas.backbones.exported import export_program
@@ -63,6 +63,11 @@ class SegmentProgram:
     def shape(self) -> tuple[int, ...]:
         """The shape of one sample of the input, with 0 for axes of any length."""
         return stated_shape(self.examples[0], self.module.varying)
+
+    @property
+    def carried(self) -> int:
+        """The number of columns of the input that stay exact on their way from a split; 0 for samples."""
+        return exact_columns(self.module.segment, self.examples[0]) if self.before else 0
 
     @property
     def where(self) -> str:

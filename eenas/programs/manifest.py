@@ -38,13 +38,14 @@ class ProgramFile:
 
     Its input is `x` [batch, *shape], where a side of 0 stands for any length: float32, or for the first segment what
     the kind of input states. If `takes_previous`, a second input `previous`, float32 [batch, classes], holds the logits
-    of the previous exit.
+    of the previous exit. The last `carried` columns (or channels) of `x` must stay exact on their way from a split.
     """
 
     file: str
     sha256: str
     shape: Sequence[int]
     takes_previous: bool = False
+    carried: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -95,6 +96,12 @@ class Manifest:
         if self.split is None or self.split.half != EDGE:
             return None
         return self.split.shape if self.tail is None else tuple(self.tail.shape)
+
+    def carried_at(self, split: str) -> int:
+        """Return how many columns of the features at a split stay exact; 0 where no features are sent."""
+        if self.split is not None:
+            return self.split.carried if split == self.split.at else 0
+        return self.segments[self.exits.index(split) + 1].carried if split in self.exits[:-1] else 0
 
     @property
     def identity(self) -> str:

@@ -124,9 +124,9 @@ def _check_experts(program: Mapping[str, Any], exits: int, experts: ExpertFacts 
 def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
     for name in table:
         need(
-            name in ("file", "sha256", "shape", "takes_previous"),
+            name in ("file", "sha256", "shape", "takes_previous", "carried"),
             place,
-            "a table of file, sha256, shape, takes_previous",
+            "a table of file, sha256, shape, takes_previous, carried",
             name,
         )
     found, digest, shape = (entry(table, name, place) for name in ("file", "sha256", "shape"))
@@ -141,6 +141,8 @@ def _check_program(table: Mapping[str, Any], place: str, file: str) -> None:
     need(values <= _MOST_VALUES, f"{place}.shape", f"a shape of at most {_MOST_VALUES:,} values", shape)
     taken = table.get("takes_previous", False)
     need(isinstance(taken, bool), f"{place}.takes_previous", "true or false", taken)
+    carried = table.get("carried", 0)
+    need(is_whole(carried, 0, _MOST_VALUES), f"{place}.carried", "a whole number of columns", carried)
 
 
 def _check_transform(table: Mapping[str, Any]) -> None:

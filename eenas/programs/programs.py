@@ -69,6 +69,7 @@ def write_programs(network: EarlyExitNetwork, wanted: Programs, folder: Path) ->
                 sha256=checksum(path),
                 shape=segment.shape,
                 takes_previous=segment.module.takes_previous,
+                carried=segment.carried,
             )
         )
     table: dict[str, Any] = {

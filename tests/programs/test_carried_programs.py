@@ -12,15 +12,19 @@ from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.network_segments import open_network
+from eenas.deployment.serving.features_input import features_input
 from eenas.deployment.serving.samples_input import WholeModel
-from eenas.deployment.splitting import split_model
+from eenas.deployment.splitting import report_codecs, split_model
 from eenas.designs.design import Design, Placed
 from eenas.errors import ExportError, InputError, PluginError
 from eenas.networks.assembly import build_network
 from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.programs.manifest import read_manifest
 from eenas.programs.model_folder import Package, load, write_folder
 from eenas.programs.parity import compare, validation_samples
 from eenas.programs.programs import Programs
+from eenas.programs.remote.feature_codec import encode_features
+from eenas.programs.remote.split_table import SplitRow, SplitTable
 from eenas.programs.runtime import load as load_model
 from eenas.tasks.kinds import INPUT_KINDS
 from tests.token_sets import INPUTS, KIND, TokenPreprocessing, token_net, token_task
@@ -28,6 +32,7 @@ from tests.token_sets import INPUTS, KIND, TokenPreprocessing, token_net, token_
 pytestmark = pytest.mark.slow
 
 PLACED = (Placed("layers.0", Fc()), Placed("layers.1", PoolFc(pool="avg")))
+NOWHERE = "http://127.0.0.1:9"
 TEXTS = [[5, 6, 7], list(range(2, 22)), [30] * 9, [11, 12]]
 
 
@@ -61,6 +66,7 @@ def samples(made):
 def test_the_manifest_says_which_side_has_any_length(folder):
     table = json.loads((folder / "eenas.json").read_text())
     assert [segment["shape"] for segment in table["program"]["segments"]] == [[0], [0, 17], [0, 17]]
+    assert [segment["carried"] for segment in table["program"]["segments"]] == [0, 1, 1]
     assert table["transform"] == {"kind": KIND, "length": 12}
     session = onnxruntime.InferenceSession(folder / "segment_1.onnx")
     assert session.get_inputs()[0].shape == ["batch", "length", 17]
@@ -106,12 +112,49 @@ def test_a_kind_of_input_needs_trust(folder, monkeypatch):
 
 
 @pytest.mark.parametrize("at", ["layers.0", "layers.0.norm1"])
-def test_halves_have_any_length(folder, tmp_path, at):
-    split_model(folder, tmp_path / "edge", tmp_path / "cloud", at=at, data=token_task(), trust_code=True)
-    for half in ("edge", "cloud"):
-        table = json.loads((tmp_path / half / "eenas.json").read_text())
+def test_halves_have_any_length_and_keep_the_mask_exact(folder, tmp_path, at):
+    edge, cloud = tmp_path / "edge", tmp_path / "cloud"
+    split_model(folder, edge, cloud, at=at, data=token_task(), trust_code=True)
+    for half in (edge, cloud):
+        table = json.loads((half / "eenas.json").read_text())
         assert table["split"]["feature"]["shape"] == [0, 17]
-    assert (at == "layers.0") == (not (tmp_path / "edge" / "tail.onnx").exists())
+        assert table["split"]["feature"]["carried"] == 1
+    assert (at == "layers.0") == (not (edge / "tail.onnx").exists())
+    for codec in ("int8", "int8_channel"):
+        with pytest.raises(InputError, match=f"{codec} changes them; use float32 or float16"):
+            load_model(edge, remote=NOWHERE, codec=codec, trust_code=True)
+    load_model(edge, remote=NOWHERE, codec="float16", trust_code=True).remote.close()
+    effects = report_codecs(folder, edge, cloud, data=token_task(), trust_code=True)
+    assert {effect.codec for effect in effects} == {"float32", "float16"}
+    served = features_input(read_manifest(cloud, trust_code=True), None)
+    model = load_model(folder, trust_code=True)
+    features = np.ones((2, 5, 17), dtype=np.float32)
+    for codec in ("float32", "float16"):
+        assert served.job(model, model.policy, encode_features(features, codec), deadline=1e9).entry.x.shape == (
+            2,
+            5,
+            17,
+        )
+    with pytest.raises(InputError, match="a mask must stay exact beside the features there, and int8 changes them"):
+        served.job(model, model.policy, encode_features(features, "int8"), deadline=1e9)
+
+
+def test_a_whole_model_keeps_the_mask_exact_at_every_split(folder):
+    def opened(**options):
+        load_model(folder, remote=NOWHERE, trust_code=True, **options).remote.close()
+
+    for split in ("", "final"):  # no features are sent
+        opened(split=split, codec="int8")
+    table = SplitTable(rows=(SplitRow(split="layers.1", min_mbit=5.0), SplitRow(split="final")))
+    for how in ({"split": "layers.0"}, {"table": table}):
+        opened(codec="float16", **how)
+        with pytest.raises(InputError, match="a mask must stay exact beside the features there, and int8 changes"):
+            opened(codec="int8", **how)
+    model = load_model(folder, remote=NOWHERE, trust_code=True, split="final", codec="int8")
+    with pytest.raises(InputError, match="a mask must stay exact"):
+        model.remote.set_split("layers.0")
+    assert model.remote.split == "final"
+    model.remote.close()
 
 
 def test_a_server_takes_ids(folder):

@@ -151,7 +151,7 @@ def measured(part, *place, **values):
         (segment(0, file="../x.onnx"), "file must be the name of a file in the folder of the manifest, got ../x.onnx"),
         (segment(0, file="/etc/passwd"), "in the folder of the manifest"),
         (segment(0, file="..\\x.onnx"), "in the folder of the manifest"),
-        (segment(0, path="x"), "must be a table of file, sha256, shape, takes_previous, got path"),
+        (segment(0, path="x"), "must be a table of file, sha256, shape, takes_previous, carried, got path"),
         (
             swapped,
             r"segments\[0\].file must be 'segment_0.onnx', numbered in the order of the exits, got segment_1.onnx",

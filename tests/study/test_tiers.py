@@ -1,24 +1,20 @@
 """A study with tiers, from its file to the manifest: each operating point has the split of brute force."""
 
 import json
-from contextlib import nullcontext
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from eenas.backbones.cut_points import CutPoint
-from eenas.backbones.features import FeatureShape
 from eenas.branches.pool_fc import PoolFc
 from eenas.deployment.calibration import calibrate
 from eenas.deployment.export import export
 from eenas.designs.design import Placed
 from eenas.errors import MeasurementError, SpecError, StudyError
 from eenas.handle.tiered_source import TieredSource
-from eenas.measurement.profile import Profile
-from eenas.measurement.tiers.link import BYTES, Link
 from eenas.measurement.tiers.tier_costs import UNITS, TieredNetwork, tier_costs
 from eenas.measurement.tiers.tier_sources import MeasuredNetwork, read_source, tier_times
+from eenas.networks.assembly import build_network
 from eenas.networks.tiered_costs import input_bytes, sends_logits
 from eenas.policies.costs import ALONE
 from eenas.policies.exit_table_file import load_exit_table
@@ -29,12 +25,11 @@ from eenas.records.learning_curves import LearningCurves
 from eenas.reporting.facts.front_table import front_rows, to_csv, to_table
 from eenas.reporting.facts.run_facts import run_summary
 from eenas.reporting.facts.tiers.tier_facts import read_sources
-from eenas.results.choice import Choice, choose_design
+from eenas.results.choice import Choice, Chosen, choose_design
 from eenas.results.read import open_results
 from eenas.results.rows import point_rows
 from eenas.runs.codecs import codec_choice
 from eenas.runs.run_report import RunReport
-from eenas.study.context.tiers import _check_codecs
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.study_spec import StudySpec, load_settings
 from eenas.study.trials.pruning import PruningRule
@@ -42,6 +37,7 @@ from eenas.study.trials.trial import run_trial
 from eenas.testing.smallest import smallest_task
 from eenas.tier_names import SPLIT_COSTS
 from tests.smallest_study import SETTINGS, SmallestStudy, backbone, run_search, study_context, url
+from tests.token_sets import token_net, token_task
 
 STUDY = """
 [backbone]
@@ -368,10 +364,16 @@ def test_a_copied_trial_counts_the_logits_that_its_own_policy_sends(tmp_path):
     assert (wanted.values[:, sent] > first.tables["validation"].costs.splits.values[:, sent]).any()
 
 
-@pytest.mark.parametrize(("carried", "refused"), [(0, ()), (1, ("int8",)), (3, ("int8", "float16"))])
-def test_codecs_that_change_carried_columns_are_refused(carried: int, refused: tuple[str, ...]) -> None:
-    point = CutPoint("block", FeatureShape((5, 8), carried=carried, is_set=True), True)
-    profile = Profile(backbone="x", cut_points=(point,), macs=(1,), total_macs=2, parameters=(1,), total_parameters=2)
-    for codec in BYTES:
-        with pytest.raises(MeasurementError, match="set the link's codec") if codec in refused else nullcontext():
-            _check_codecs([Link(mbit=10, codec=codec)], profile)
+def test_codecs_that_change_a_mask_are_refused(tmp_path):
+    given = {"backbone": token_net(), "task": token_task(), "space": None}
+    settings = (*SETTINGS, *TIERS, "prepare.when=never")
+    with pytest.raises(MeasurementError, match="a mask must stay exact beside the features there, and int8 changes"):
+        study_context(url(tmp_path), (*settings, "tiers.edge.link.codec=int8"), **given)
+    context = study_context(url(tmp_path), (*settings, "tiers.edge.link.codec=float16"), **given)
+    assert context.tiers is not None
+    link = replace(context.tiers.tiers.links[0], codec="int8")
+    lossy = replace(context, tiers=replace(context.tiers, tiers=replace(context.tiers.tiers, links=(link,))))
+    chosen = Chosen(design=context.plain_design(), name="", estimate=None)
+    network = build_network(chosen.design, context.backbone)
+    with pytest.raises(MeasurementError, match="a mask must stay exact beside the features there, and int8 changes"):
+        codec_choice.choose_codec(lossy, network, chosen)

@@ -10,24 +10,26 @@ from eenas.deployment.serving.job import Entry, Job
 from eenas.deployment.serving.samples_input import SamplesInput, TensorFacts, check_names
 from eenas.errors import ExportError, InputError, nearest
 from eenas.policies.policy import Policy
-from eenas.programs.manifest import Manifest
+from eenas.programs.manifest import Manifest, ProgramFile
 from eenas.programs.preprocessing.preprocessing import check_finite
 from eenas.programs.remote.earlier_logits import remembers
 from eenas.programs.remote.feature_codec import OFFSET, SCALE, decode_features
 from eenas.programs.remote.split_facts import CLOUD, FEATURE_TENSOR, LOGITS_TENSOR
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import Segment
+from eenas.tier_names import codec_fault
 
 
 class FeaturesInput(SamplesInput):
     """Takes `features` at the cut point `cut`, behind the first `exits` exits.
 
-    `shape` is that of one sample, 0 for any length. With `takes_previous`, the first segment behind the split reads the
-    logits of the exit before it.
+    `program` is the first one behind it; `shape` is that of one sample, 0 for any length. Requests whose codec would
+    change carried columns are refused.
     """
 
-    def __init__(self, cut: str, exits: int, shape: tuple[int, ...], *, takes_previous: bool) -> None:
-        self.cut, self._exits, self._shape, self._takes_previous = cut, exits, shape, takes_previous
+    def __init__(self, cut: str, exits: int, program: ProgramFile) -> None:
+        self.cut, self._exits, self._shape = cut, exits, tuple(program.shape)
+        self._takes_previous, self._carried = program.takes_previous, program.carried
 
     def facts(self, model: ExportedModel) -> Sequence[TensorFacts]:
         """See `SamplesInput`."""
@@ -49,7 +51,9 @@ class FeaturesInput(SamplesInput):
         if len(got) != 1 + len(self._shape) or not self._fits(got[1:]):  # before int8 takes four times the memory
             wanted = f"[N, {', '.join(str(side or 'any') for side in self._shape)}]"
             raise InputError(f"{FEATURE_TENSOR} must be {wanted} at {self.cut!r}, got {list(got)}")
-        features = decode_features(tensors)
+        features, codec = decode_features(tensors), str(tensors[FEATURE_TENSOR].dtype)
+        if fault := codec_fault(codec, self._carried):
+            raise InputError(f"{FEATURE_TENSOR} at {self.cut!r} as {codec}: {fault}")
         check_finite(features)
         logits = tensors.get(LOGITS_TENSOR)
         if logits is None:
@@ -90,8 +94,7 @@ def features_input(manifest: Manifest, cut: str | None) -> FeaturesInput:
             raise ExportError(f"{place}: is {split.text}; serve the cloud half, or the whole model")
         if cut is not None and cut != split.at:
             raise ExportError(f"{place}: is {split.text} and cannot be served from {cut!r:.60}; leave --from out")
-        first = manifest.segments[0]
-        return FeaturesInput(split.at, split.exits, tuple(split.shape), takes_previous=first.takes_previous)
+        return FeaturesInput(split.at, split.exits, manifest.segments[0])
     if manifest.experts is not None:
         raise ExportError(f"{place}: has experts, and a model with experts runs in one place; leave --from out")
     known = manifest.exits[:-1]
@@ -101,5 +104,4 @@ def features_input(manifest: Manifest, cut: str | None) -> FeaturesInput:
             f"{place}: can be served from its exits, not from {cut!r:.60}; {nearest(str(cut), known)}; {hint}"
         )
     first_exit = known.index(cut) + 1
-    program = manifest.segments[first_exit]
-    return FeaturesInput(cut, first_exit, tuple(program.shape), takes_previous=program.takes_previous)
+    return FeaturesInput(cut, first_exit, manifest.segments[first_exit])

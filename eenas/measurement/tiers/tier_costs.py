@@ -12,7 +12,16 @@ from eenas.measurement.tiers.best_split import BestSplit, best_split
 from eenas.measurement.tiers.part_costs import PartCosts
 from eenas.measurement.tiers.part_times import PartTimes
 from eenas.measurement.tiers.tiers import Tiers
-from eenas.tier_names import BYTES_SENT, CLOUD_ONLY, EDGE_ONLY, PRICE, TIER_ENERGY, TIER_LATENCY, TierSplit
+from eenas.tier_names import (
+    BYTES_SENT,
+    CLOUD_ONLY,
+    EDGE_ONLY,
+    PRICE,
+    TIER_ENERGY,
+    TIER_LATENCY,
+    TierSplit,
+    codec_fault,
+)
 
 UNITS = {TIER_LATENCY: "ms", BYTES_SENT: "bytes", TIER_ENERGY: "J", PRICE: ""}
 """Their units; a price has the currency of the study file."""
@@ -28,7 +37,8 @@ class TieredNetwork:
     `cut_points` [L - 1] end the segments but the last, whose features have `elements` [L - 1] values for each sample.
     `after` [K] are the numbers of segments before each exit. `input_bytes` are those of a raw input, which neither
     codec nor compression of a link changes. With `logits_sent` the logits of the exits passed travel with the features,
-    for a policy or a branch behind the split that needs them.
+    for a policy or a branch behind the split that needs them. `carried` [L - 1] counts the columns of the features that
+    no codec may change (empty: none at any cut point).
     """
 
     times: tuple[PartTimes, ...]
@@ -38,11 +48,13 @@ class TieredNetwork:
     num_classes: int
     input_bytes: int
     logits_sent: bool = False
+    carried: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Check that the counts fit."""
         length = len(self.cut_points) + 1
         counts = {len(self.elements) + 1, *(len(each.segments_ms) for each in self.times)}
+        counts |= {len(self.carried) + 1} if self.carried else set()
         if counts != {length}:
             raise MeasurementError(f"{length - 1} cut points need as many sizes and {length} segments, got {counts}")
 
@@ -137,10 +149,11 @@ def tier_costs(network: TieredNetwork, tiers: Tiers) -> TierCosts:
 
     A segment and an exit cost their time on a tier, and its power times that time. Crossing a link costs one request
     (`Link.send_ms`), the bytes both ways, and the receiving tier's time of an answer outside its programs. Raises
-    MeasurementError unless there are times for every tier.
+    MeasurementError unless there are times for every tier, and for a codec that changes carried columns.
     """
     if len(network.times) != len(tiers.tiers):
         raise MeasurementError(f"{len(tiers.tiers)} tiers need as many times, got {len(network.times)}")
+    _check_codecs(network, tiers)
     length, answer = len(network.cut_points) + 1, network.answer_bytes
     segments = np.stack([each.segments_ms for each in network.times])
     segments[0, 0] += network.times[0].entry_ms
@@ -178,3 +191,10 @@ def tier_costs(network: TieredNetwork, tiers: Tiers) -> TierCosts:
         sent_bytes=hops[BYTES_SENT],
         answer_bytes=answer,
     )
+
+
+def _check_codecs(network: TieredNetwork, tiers: Tiers) -> None:
+    for link in tiers.links:
+        for name, carried in zip(network.cut_points, network.carried, strict=False):
+            if fault := codec_fault(link.codec, carried):
+                raise MeasurementError(f"cut point {name!r}, codec {link.codec!r} of a link: {fault}")

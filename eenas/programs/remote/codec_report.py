@@ -13,6 +13,7 @@ from eenas.programs.remote.feature_codec import CODECS, decode_features, encode_
 from eenas.programs.remote.open_inference import InferenceRequest, encode_inference_request
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import Array, Segment
+from eenas.tier_names import codec_fault
 
 _BATCH = 32
 
@@ -39,11 +40,13 @@ def codec_effects(
     *,
     labels: NDArray[np.int64] | None = None,
     tail: Tail | None = None,
+    carried: int = 0,
 ) -> tuple[CodecEffect, ...]:
     """Return the effects at the split behind the first `exits` exits of a whole model on inputs [N, ...].
 
     With `tail`, a program from the last of these exits to a split between two exits, the segment behind it starts at
-    the split. Raises InputError without samples, and for a model whose samples all leave before the split.
+    the split. Codecs that would change the `carried` columns there are left out. Raises InputError without samples, and
+    for a model whose samples all leave before the split.
     """
     if len(inputs) == 0:
         raise InputError("the effect of a codec is measured on samples, got none; give some")
@@ -51,7 +54,7 @@ def codec_effects(
     if tail is not None:
         segments[exits] = JoinedSegment(tail, segments[exits])
     plain = _answers(model, segments, inputs)
-    for codec in CODECS:
+    for codec in (each for each in CODECS if not codec_fault(each, carried)):
         sent: list[Array] = []
         segments = list(model.segments)
         segments[exits] = _Coded(segments[exits], codec, sent, tail)

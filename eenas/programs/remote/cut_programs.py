@@ -5,6 +5,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from eenas.backbones.carried import exact_columns
 from eenas.backbones.chain import Chain, plain_inference
 from eenas.backbones.cut_points import with_batch_size
 from eenas.backbones.exported import export_program
@@ -54,6 +55,7 @@ def write_cut_programs(network: EarlyExitNetwork, names: tuple[str, ...], at: st
         tail_shape=stated_shape(features[number], tail.varying),
         rest=file,
         rest_shape=stated_shape(features[-1], rest.varying),
+        carried=exact_columns(rest.segment, features[-1]),
     )
 
 

@@ -22,7 +22,7 @@ from eenas.programs.remote.remote_settings import RemoteSettings
 from eenas.programs.remote.server_link import LinkCounts, ServerLink
 from eenas.programs.remote.split_table import SplitRow, SplitSwitch
 from eenas.programs.segments import Array, Segment
-from eenas.tier_names import CLOUD_ONLY, EDGE_ONLY
+from eenas.tier_names import CLOUD_ONLY, EDGE_ONLY, codec_fault
 
 EDGE_ANSWER, CLOUD_ANSWER = "edge", "cloud"
 """What `Prediction.answered` says of a sample that left before the split, and of one that the server answered."""
@@ -68,6 +68,8 @@ class EdgeClient:
         self._split = EDGE_ONLY
         if settings.table is not None:
             settings.table.check(self.splits, len(manifest.points))
+            for row in settings.table.rows:
+                self._checked_split(row.split)
             self._switch = SplitSwitch(settings.table, self._events)
         else:
             self._split = self._checked_split(self._first_split())
@@ -86,7 +88,10 @@ class EdgeClient:
         return self._split if self._switch is None else self._switch.row.split
 
     def set_split(self, split: str) -> None:
-        """Change the split. Raises InputError for one that is not in `splits`, and if a table chooses it."""
+        """Change the split.
+
+        Raises InputError for one that is not in `splits`, if a table chooses it, and if the codec does not fit there.
+        """
         if self._switch is not None:
             raise InputError("a table chooses the split of this model; load it without one")
         if self._split != self._checked_split(split):
@@ -159,6 +164,9 @@ class EdgeClient:
     def _checked_split(self, split: str) -> str:
         if split not in self.splits:
             raise InputError(f"this model has no split {split!r:.60}; {nearest(str(split), self.splits)}")
+        codec = self._settings.codec
+        if fault := codec_fault(codec, self._manifest.carried_at(split)):
+            raise InputError(f"split {split!r}, codec {codec!r}: {fault}")
         return split
 
     def _first_split(self) -> str:

@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +22,15 @@ from eenas.tier_names import EDGE_ONLY
 class CutPrograms:
     """The programs of the segment that contains a split between two exits, in files that exist.
 
-    `tail` leads from the last exit of the edge to the split, without an exit. `rest` leads from the split to the exit.
+    `tail` leads from the last exit of the edge to the split, without an exit. `rest` leads from the split to the exit;
+    the last `carried` columns of its input stay exact.
     """
 
     tail: Path
     tail_shape: tuple[int, ...]
     rest: Path
     rest_shape: tuple[int, ...]
+    carried: int = 0
 
 
 def check_split(manifest: Manifest, at: str) -> None:
@@ -72,11 +74,9 @@ def write_halves(manifest: Manifest, at: str, folders: tuple[Path, Path], cut: C
     sources = [manifest.path(segment) for segment in segments]
     tail: ProgramFile | None = None
     if cut is not None:
-        tail = ProgramFile(file=cut.tail.name, sha256=checksum(cut.tail), shape=cut.tail_shape)
         old = segments[local]
-        segments[local] = ProgramFile(
-            file=old.file, sha256=checksum(cut.rest), shape=cut.rest_shape, takes_previous=old.takes_previous
-        )
+        tail = ProgramFile(file=cut.tail.name, sha256=checksum(cut.tail), shape=cut.tail_shape, carried=old.carried)
+        segments[local] = replace(old, sha256=checksum(cut.rest), shape=cut.rest_shape, carried=cut.carried)
         sources[local] = cut.rest
     edge = [*segments[:local], *([] if tail is None else [tail])]
     cloud = segments[local:]
@@ -90,6 +90,7 @@ def write_halves(manifest: Manifest, at: str, folders: tuple[Path, Path], cut: C
             partner=digests[CLOUD if half == EDGE else EDGE],
             exits=local,
             shape=tuple(cloud[0].shape),
+            carried=cloud[0].carried,
             sends_logits=local > 0 and (cloud[0].takes_previous or remembers(manifest.policy)),
         )
         for half in (EDGE, CLOUD)

@@ -24,8 +24,9 @@ class SplitFacts:
 
     `half` is "edge" or "cloud". `model` is the identity of the whole model and `partner` the digest of the programs of
     the other half. The first `exits` exits of the model run on the edge. `shape` is that of one sample's features at
-    the split (0 for any length), float32 before any codec. With `sends_logits`, the logits of those exits are sent with
-    the features, because a later exit or the state of the policy depends on them.
+    the split (0 for any length), float32 before any codec; its last `carried` columns (or channels) stay exact. With
+    `sends_logits`, the logits of those exits are sent with the features, because a later exit or the state of the
+    policy depends on them.
     """
 
     at: str
@@ -35,6 +36,7 @@ class SplitFacts:
     exits: int
     shape: tuple[int, ...]
     sends_logits: bool
+    carried: int = 0
 
     @property
     def text(self) -> str:
@@ -49,7 +51,12 @@ class SplitFacts:
             "model": self.model,
             "partner": self.partner,
             "exits": self.exits,
-            "feature": {"name": FEATURE_TENSOR, "shape": list(self.shape), "dtype": "float32"},
+            "feature": {
+                "name": FEATURE_TENSOR,
+                "shape": list(self.shape),
+                "dtype": "float32",
+                "carried": self.carried,
+            },
             "sends_logits": self.sends_logits,
         }
 
@@ -73,6 +80,8 @@ def split_facts(table: Any, exits: Sequence[str]) -> SplitFacts:
     shape = feature.get("shape")
     right = isinstance(shape, list) and 1 <= len(shape) <= 8 and all(is_whole(side, 0, 1 << 28) for side in shape)
     need(right, "split.feature.shape", "a list of whole numbers, 0 for any length", shape)
+    carried = feature.get("carried", 0)
+    need(is_whole(carried, 0, 1 << 28), "split.feature.carried", "a whole number of columns", carried)
     sends = entry(table, "sends_logits", "split")
     need(isinstance(sends, bool), "split.sends_logits", "true or false", sends)
     return SplitFacts(
@@ -83,6 +92,7 @@ def split_facts(table: Any, exits: Sequence[str]) -> SplitFacts:
         exits=local,
         shape=tuple(shape),
         sends_logits=sends,
+        carried=carried,
     )
 
 
@@ -95,6 +105,8 @@ def check_half_programs(facts: SplitFacts, program: Mapping[str, Any], exits: Se
         need(tail is None, "program.tail", "left out in the cloud half", tail)
         first = segments[0]["shape"]
         need(first == list(facts.shape), "program.segments[0].shape", f"{list(facts.shape)}, that of the split", first)
+        own = segments[0].get("carried", 0)
+        need(own == facts.carried, "program.segments[0].carried", f"{facts.carried}, that of the split", own)
         return
     need(len(segments) == facts.exits, "program.segments", f"a list of {facts.exits}, one for each exit", len(segments))
     between = facts.at not in exits

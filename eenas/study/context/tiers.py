@@ -1,15 +1,12 @@
 """The tiers of a study, read from its settings and checked on its backbone."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from eenas.backbones.load import Backbone
 from eenas.designs.design import Design
-from eenas.errors import MeasurementError
 from eenas.measurement.latency_profile import LatencyProfile
 from eenas.measurement.profile import Profile
-from eenas.measurement.tiers.link import Link
 from eenas.measurement.tiers.tier_sources import TierSource, read_source
 from eenas.networks.tiered_costs import StudyTiers
 from eenas.specs import digest
@@ -30,7 +27,6 @@ def taken_tiers(settings: StudySpec, profile: Profile, backbone: Backbone, folde
     """
     if settings.tiers is None:
         return None
-    _check_codecs(settings.tiers.links, profile)
     names = tier_costs(settings.tiers)
     plain = design_without_branches(backbone)
     found = StudyTiers(
@@ -42,19 +38,6 @@ def taken_tiers(settings: StudySpec, profile: Profile, backbone: Backbone, folde
     )
     found.splits(plain, profile, ())
     return limited(found, settings.constraints)
-
-
-def _check_codecs(links: Sequence[Link], profile: Profile) -> None:
-    """Refuse int8 beside carried columns, and float16 beside more than a mask: a mask and numbers must stay exact."""
-    shapes = [point.shape for point in profile.cut_points if point.shape.kind != "vector"]
-    carried, numbers = any(shape.carried for shape in shapes), any(shape.carries_numbers for shape in shapes)
-    for link in links:
-        if (carried and link.codec == "int8") or (numbers and link.codec == "float16"):
-            fitting = "float32" if numbers else "float16 or float32"
-            raise MeasurementError(
-                f"{profile.backbone}: a mask or numbers of nodes travel with its features and {link.codec} would "
-                f"change them; set the link's codec to {fitting}"
-            )
 
 
 def limited(tiers: StudyTiers | None, limits: Limits) -> StudyTiers | None:

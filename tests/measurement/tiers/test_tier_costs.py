@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from eenas.errors import MeasurementError
-from eenas.measurement.tiers.link import Link
+from eenas.measurement.tiers.link import BYTES, Link
 from eenas.measurement.tiers.part_times import PartTimes
 from eenas.measurement.tiers.tier_costs import TierCosts, TieredNetwork, tier_costs
 from eenas.measurement.tiers.tiers import Tier, Tiers
@@ -58,6 +58,20 @@ def test_bytes_energy_and_price_of_a_split() -> None:
 def test_codecs_change_features_and_not_the_raw_input() -> None:
     link = Link(mbit=8.0, codec="int8", compression="zstd", compression_ratio=0.5, overhead_bytes=0)
     assert tier_costs(NETWORK, Tiers.of(link)).sent_bytes.tolist() == [[3000, 504, 54, 0]]
+
+
+@pytest.mark.parametrize(("carried", "refused"), [(0, ()), (1, ("int8",)), (3, ("int8", "float16"))])
+def test_codecs_that_change_carried_columns_are_refused(carried: int, refused: tuple[str, ...]) -> None:
+    network = dataclasses.replace(NETWORK, carried=(0, carried))
+    for codec in BYTES:
+        tiers = Tiers.of(Link(mbit=10, codec=codec))  # type: ignore[arg-type]
+        if codec in refused:
+            with pytest.raises(MeasurementError, match=f"'b', codec '{codec}' of a link: .* {codec} changes them; use"):
+                tier_costs(network, tiers)
+        else:
+            assert tier_costs(network, tiers).sent_bytes.tolist() == tier_costs(NETWORK, tiers).sent_bytes.tolist()
+    with pytest.raises(MeasurementError, match="2 cut points need as many sizes"):
+        dataclasses.replace(NETWORK, carried=(1,))
 
 
 def test_logits_travel_where_a_policy_needs_them() -> None:

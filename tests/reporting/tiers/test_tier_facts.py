@@ -53,6 +53,13 @@ def facts(tiers: Tiers | None = None, **changed: object) -> TierFacts:
     return tier_facts(subject(**changed), over, (None,) * len(over.tiers))
 
 
+def test_a_codec_that_changes_carried_columns_is_refused() -> None:
+    over = Tiers.of(Link(mbit=4.0, codec="float16"))
+    assert facts(over, carried=(1, 1, 0)).best.split == facts(over).best.split
+    with pytest.raises(MeasurementError, match=r"numbers of nodes, or others .* must stay exact"):
+        facts(over, carried=(3, 3, 0))
+
+
 def test_parts_add_up_and_the_best_is_the_lowest() -> None:
     found = facts()
     for each in found.splits:

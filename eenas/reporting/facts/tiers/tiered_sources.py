@@ -86,6 +86,7 @@ def subject_of_model(folder: Path, *, trust_code: bool = False) -> TieredSubject
         reached_ms=timed.measured_ms,
         static=design.static,
         logits_sent=sends_logits(design),
+        carried=tuple(each.carried for each in manifest.segments[1:]),
     )
 
 
@@ -129,6 +130,7 @@ def _profiled(
         measured=network,
         static=design.static,
         logits_sent=sends_logits(design),
+        carried=tuple(point.shape.exact_columns for point in points),
     )
 
 

@@ -20,8 +20,9 @@ class TieredSubject:
 
     `shares` [K] are the shares of samples that leave at each exit. `measured` are its parts as profiled. It is None for
     an exported model, whose programs end at exits only: its times here are `reached_ms` [K], those of leaving at each
-    exit, and a branch counts with the segment before it. `place` is the device and the runtime of the times. `tiers`
-    are those of its study, whose files are in `folder` (None: it has none).
+    exit, and a branch counts with the segment before it. `carried` [L - 1] counts the columns that no codec may change
+    at each cut point (empty: none). `place` is the device and the runtime of the times. `tiers` are those of its study,
+    whose files are in `folder` (None: it has none).
     """
 
     name: str
@@ -40,6 +41,7 @@ class TieredSubject:
     reached_ms: tuple[float, ...] = ()
     static: bool = False
     logits_sent: bool = False
+    carried: tuple[int, ...] = ()
     tiers: Tiers | None = None
     folder: Path | None = None
 
@@ -86,6 +88,7 @@ class TieredSubject:
             num_classes=self.num_classes,
             input_bytes=self.input_bytes,
             logits_sent=self.logits_sent,
+            carried=self.carried,
         )
         return tier_costs(network, tiers)
 
