@@ -122,7 +122,7 @@ class Database:
 
     @property
     def now(self) -> ColumnElement[float]:
-        """The time in seconds since 1970 by the clock of the database, as an expression: workers' clocks may differ."""
+        """The seconds since 1970 by the clock of the database, as an expression."""
         return now_in(self.kind)
 
     @contextmanager
@@ -140,16 +140,19 @@ class Database:
         Columns in `keep` are not updated. With `only_same`, a row with a different value in this column is not updated.
         Returns whether a row was written, from RETURNING, because drivers count rows differently.
         """
-        statement = self._upsert_of(table, row, keep, only_same).returning(*table.primary_key)
+        statement = self.upsertion(table, row, keep, only_same).returning(*table.primary_key)
         with self.transaction() as connection:
             return connection.execute(statement).first() is not None
 
     def insert(self, table: Table, row: Mapping[str, Any]) -> bool:
         """Insert `row` unless its primary key exists, and return whether it was inserted. The first worker wins."""
-        insert = insert_into(self.kind, table)
-        statement = insert.values(**row).on_conflict_do_nothing().returning(*table.primary_key)
+        statement = self.insertion(table, row).returning(*table.primary_key)
         with self.transaction() as connection:
             return connection.execute(statement).first() is not None
+
+    def insertion(self, table: Table, row: Mapping[str, Any]) -> sqlite.Insert | postgresql.Insert:
+        """Return the statement of `insert`, for a transaction."""
+        return insert_into(self.kind, table).values(**row).on_conflict_do_nothing()
 
     def change(self, statement: Update | Delete) -> bool:
         """Run `statement` and return whether it matched a row."""
@@ -275,11 +278,12 @@ class Database:
                 connection.execute(CreateTable(table, if_not_exists=True))
                 for index in table.indexes:
                     connection.execute(CreateIndex(index, if_not_exists=True))
-            connection.execute(self._upsert_of(SCHEMA_ROW, {"id": 1, "version": SCHEMA}))
+            connection.execute(self.upsertion(SCHEMA_ROW, {"id": 1, "version": SCHEMA}))
 
-    def _upsert_of(
+    def upsertion(
         self, table: Table, row: Mapping[str, Any], keep: Sequence[str] = (), only_same: str | None = None
     ) -> sqlite.Insert | postgresql.Insert:
+        """Return the statement of `upsert`, for a transaction."""
         insert = insert_into(self.kind, table)
         keys = [column.name for column in table.primary_key]
         new = {name: insert.excluded[name] for name in row if name not in keys and name not in keep}

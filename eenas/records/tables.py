@@ -4,8 +4,11 @@ from typing import Any
 
 from sqlalchemy import Column, Double, Index, Integer, MetaData, Table, Text
 
-SCHEMA = 1
-"""The schema version. Raise it when a change of a table breaks reading by an older eenas."""
+SCHEMA = 2
+"""The schema version. Raise it when an older eenas would misread a table or break a guarantee by not keeping it.
+
+2: an eenas without claims would run trials beyond the total.
+"""
 
 METADATA = MetaData()
 
@@ -59,3 +62,16 @@ WORKERS = Table(
     *(*_values("started", "seen", kind=Double), *_values("doing"), Column("trial", Integer)),
 )
 """The workers of all studies. `started` and `seen` are seconds since 1970 by the clock of the database."""
+
+PROGRESS = Table("eenas_progress", METADATA, _key("study"), *_values("held", "ended", kind=Integer), *_values("best"))
+"""One row for each study. `held` counts ended trials and claims, `best` holds undominated accuracies and MACs."""
+
+CLAIMS = Table(
+    "eenas_claims",
+    METADATA,
+    *(_key("study"), _key("key"), *_values("worker"), Column("number", Integer)),
+    Index("eenas_claims_by_trial", "study", "number"),
+)
+
+RERUNS = Table("eenas_reruns", METADATA, _key("study"), _key("number", Integer), *_values("run_by", kind=Integer))
+"""Which trial runs again a trial that was cut off: the first one to start."""

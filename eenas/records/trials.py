@@ -2,7 +2,7 @@
 
 import builtins
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -102,14 +102,7 @@ class TrialRecords:
 
     def save(self, record: TrialRecord) -> None:
         """Insert `record`, or replace the one of the same study and number."""
-        row = {
-            "study": record.study,
-            "number": record.number,
-            "state": record.state,
-            "design_digest": record.design_digest,
-            "body": json.dumps(record.to_table()),
-        }
-        self._database.upsert(TRIALS, row)
+        self._database.upsert(TRIALS, row_of(record))
 
     def list(self, study: str) -> list[TrialRecord]:
         """Return the trials of a study by number."""
@@ -132,10 +125,13 @@ class TrialRecords:
         found = self._read(select(TRIALS.c.body).where((TRIALS.c.study == study) & (TRIALS.c.number == number)))
         return found[0] if found else None
 
-    def numbers(self, study: str) -> set[int]:
-        """Return the numbers of a study's trials."""
+    def recorded(self, study: str, numbers: Collection[int]) -> set[int]:
+        """Return those of `numbers` that have a record."""
+        if not numbers:
+            return set()
+        wanted = (TRIALS.c.study == study) & TRIALS.c.number.in_(numbers)
         with self._database.transaction() as connection:
-            return set(connection.execute(select(TRIALS.c.number).where(TRIALS.c.study == study)).scalars())
+            return set(connection.execute(select(TRIALS.c.number).where(wanted)).scalars())
 
     def drop(self, study: str, number: int) -> None:
         """Delete a trial and its learning curve, for example because another trial replaces it."""
@@ -163,3 +159,14 @@ class TrialRecords:
     def _bodies(self, statement: Select[Any]) -> builtins.list[str]:
         with self._database.transaction() as connection:
             return builtins.list(connection.execute(statement).scalars())
+
+
+def row_of(record: TrialRecord) -> dict[str, Any]:
+    """Return the row of a trial in its table."""
+    return {
+        "study": record.study,
+        "number": record.number,
+        "state": record.state,
+        "design_digest": record.design_digest,
+        "body": json.dumps(record.to_table()),
+    }
