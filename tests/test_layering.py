@@ -16,8 +16,8 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "eenas"
 STEPS = (
     *("(top)", "tasks", "backbones", "branches", "measurement", "policies", "designs", "networks", "training"),
-    *("frozen", "fronts", "records", "programs", "study", "results", "runs", "deployment", "reporting", "handle"),
-    *("testing", "cli"),
+    *("frozen", "fronts", "records", "programs", "study", "results", "workers", "runs", "deployment", "reporting"),
+    *("handle", "testing", "cli"),
 )
 ENTERS = {
     "tasks": {"sklearn", "scipy", "PIL", "aeon", "tokenizers", "pyarrow"},
@@ -27,6 +27,7 @@ ENTERS = {
     "programs": {"onnx", "onnxruntime", "onnxscript", "zstandard", "lz4"},
     "study": {"optuna", "scipy"},
     "results": {"optuna"},
+    "workers": {"optuna", "ray"},
     "handle": {"optuna", "pandas", "tqdm", "aeon"},
     "runs": {"scipy"},
     "deployment": {"starlette", "uvicorn", "prometheus_client", "grpc", "google"},

@@ -60,6 +60,18 @@ def search(
     latency_profile: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Use the latencies in a file of eenas profile; time nothing.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", help="Worker processes on this machine (default: one per GPU, else one).")
+    ] = None,
+    ray: Annotated[
+        str | None, typer.Option(metavar="ADDRESS|auto", help="Run the workers as tasks of this Ray cluster.")
+    ] = None,
+    gpus_per_trial: Annotated[
+        float | None, typer.Option(metavar="X", help="GPUs of each Ray worker (default: 1 if the cluster has GPUs).")
+    ] = None,
+    cpus_per_trial: Annotated[
+        float | None, typer.Option(metavar="X", help="Cores of each Ray worker (default: 1).")
+    ] = None,
     skip_bad: options.SkipBad = False,
     accept_changed_data: options.AcceptChangedData = False,
     overrides: options.Overrides = None,
@@ -77,7 +89,7 @@ def search(
     from eenas.reporting.dashboard.study_page import publish
     from eenas.reporting.facts.front_table import to_json
     from eenas.results.nothing_chosen import no_front
-    from eenas.results.search import search as run
+    from eenas.workers.parallel_search import parallel_search
 
     quiet_optuna()
     bank = ["bank.use=false"] if no_bank else []
@@ -85,7 +97,7 @@ def search(
     if feature_cache is not None:
         bank.append(f'bank.feature_cache="{feature_cache}"')
     with listening() as listener:
-        results = run(
+        results = parallel_search(
             backbone,
             task=task,
             weights=weights,
@@ -100,6 +112,10 @@ def search(
             overrides=(*(overrides or ()), *bank),
             remeasure=remeasure,
             latency_profile=latency_profile,
+            workers=workers,
+            ray=ray,
+            gpus_per_trial=gpus_per_trial,
+            cpus_per_trial=cpus_per_trial,
             accept_changed_data=accept_changed_data,
             artifacts=artifacts,
             trust_code=trust_code,

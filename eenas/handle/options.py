@@ -1,12 +1,13 @@
 """The options of `eenas.search` in Python."""
 
-from eenas.results.options import SearchOptions
+from eenas.workers.options import WorkerOptions
 
 
-class HandleOptions(SearchOptions, total=False):
-    """The options of a search and of its output. `progress` False hides the bars; `optuna_log` True shows Optuna's log.
+class HandleOptions(WorkerOptions, total=False):
+    """The options of a search, of its workers and of its output.
 
-    A `listener` receives every event and replaces the bars.
+    `progress` False hides the bars; `optuna_log` True shows Optuna's log of this process. A `listener`
+    receives every event and replaces the bars.
     """
 
     progress: bool

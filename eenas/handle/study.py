@@ -230,19 +230,19 @@ def search(
     `backbone` is a name (timm, `torchvision:NAME`, `cifar_resnet20`, `package.module:factory`) or an `nn.Module`.
     `task` is a spec such as "digits" or "folder:PATH", or a Task. `study` is a study file, the name of a shipped one,
     or a `StudySpec`. `options` are those of `HandleOptions` and override the study. Progress is shown as bars. Ctrl-C
-    ends the search and returns the results so far.
+    ends the search and returns the results so far. A script with several workers needs `if __name__ == "__main__":`.
 
     Raises an EenasError for invalid inputs, before any training.
     """
     from torch import nn
 
-    from eenas.results.search import search as run
     from eenas.tasks.task import Task
+    from eenas.workers.parallel_search import parallel_search
 
     given: dict[str, Any] = dict(options)
     is_shown, logs = given.pop("progress", True), given.pop("optuna_log", False)
     with _listening(given.pop("listener", None), is_shown=is_shown) as heard, _optuna_log(shown=logs):
-        results = run(backbone, task=task, study=study, listener=heard, **given)
+        results = parallel_search(backbone, task=task, study=study, listener=heard, **given)
     kept = {key: value for key, value in given.items() if key in ("storage", "artifacts", "trust_code")}
     return Study(
         results.name,

@@ -12,14 +12,15 @@ from torch import nn
 from eenas.errors import StorageError
 from eenas.faults import machine_faults
 from eenas.measurement.latency_profile import read_latency_profile
-from eenas.progress import Notice, notices_to
+from eenas.progress import Listener, Notice, notices_to, silent
 from eenas.records.artifacts import ArtifactStore
+from eenas.records.database import Database
 from eenas.results.options import SearchOptions
 from eenas.results.read import read_results
 from eenas.results.results import StudyResults
 from eenas.specs import check_options
 from eenas.study.context.data_changes import known_record, same_data
-from eenas.study.context.study_context import StudyContext, make_context
+from eenas.study.context.study_context import make_context
 from eenas.study.opening import own_name
 from eenas.study.run import run_study
 from eenas.study.settings.reference import StudyReference, referred
@@ -82,7 +83,7 @@ def search(
         context = replace(context, sampler=options.get("sampler"))
         with storage_faults(context.database):
             name, identity = own_name(context, reference.name)
-            reporting = _Reporting(context, name, reporters)
+            reporting = Reporting(context.database, name, reporters, context.listener)
             callbacks = options.get("callbacks", ())
             ended, failed = run_study(
                 context, name, identity, folder=folder, after_trial=reporting.sometimes, callbacks=callbacks
@@ -109,23 +110,29 @@ def _with_data(reference: StudyReference, settings: StudySpec, folder: Path | No
     return replace(reference, task=task), replace(settings, task=spec)
 
 
-class _Reporting:
-    def __init__(self, context: StudyContext, name: str, reporters: Sequence[Reporter]) -> None:
-        self.context, self.name, self.reporters = context, name, reporters
+class Reporting:
+    """The calls of a study's reporters, which may take only a small share of its time."""
+
+    def __init__(
+        self, database: Database, name: str, reporters: Sequence[Reporter], listener: Listener = silent
+    ) -> None:
+        self.database, self.name, self.reporters, self.listener = database, name, reporters, listener
         self.start, self.spent, self.latest, self.calls = time.monotonic(), 0.0, 0.0, 0
 
     def sometimes(self, study: optuna.Study) -> None:
+        """Call the reporters, unless they have taken their share of the time."""
         allowed = REPORTING_SHARE * (time.monotonic() - self.start)
         if self.reporters and (self.calls == 0 or self.spent + self.latest <= allowed):
             try:
                 self.last(study)
             except StorageError as error:  # where the storage is really gone, the next trial says so
-                self.context.listener(Notice(f"the study's page was not refreshed: {error}"))
+                self.listener(Notice(f"the study's page was not refreshed: {error}"))
 
     def last(self, study: optuna.Study) -> StudyResults:
+        """Read the results, call the reporters, and return the results."""
         start = time.monotonic()
         try:
-            results = read_results(self.context.database, self.name)
+            results = read_results(self.database, self.name)
             for reporter in self.reporters:
                 reporter(results, study)
         finally:

@@ -22,7 +22,7 @@ import optuna
 from eenas.cli.terminal.failures import quiet_optuna
 from eenas.reporting.dashboard.study_page import publish
 from eenas.results.results import StudyResults
-from eenas.results.search import _Reporting
+from eenas.results.search import Reporting
 from eenas.results.search import search as run_search
 from eenas.testing.smallest import smallest_task
 
@@ -68,16 +68,16 @@ def measure(folder: Path) -> int:
 def search(folder: Path) -> tuple[float, float, float]:
     """Seconds of the search up to its last trial, of all refreshing, and of the last one, which comes after it."""
     times: list[float] = []
-    refresh = _Reporting.last  # reading the study for the page is the page's time, too
+    refresh = Reporting.last  # reading the study for the page is the page's time, too
 
-    def timed(reporting: _Reporting, study: optuna.Study) -> StudyResults:
+    def timed(reporting: Reporting, study: optuna.Study) -> StudyResults:
         start = time.perf_counter()
         try:
             return refresh(reporting, study)
         finally:
             times.append(time.perf_counter() - start)
 
-    _Reporting.last = timed  # type: ignore[assignment,method-assign]
+    Reporting.last = timed  # type: ignore[assignment,method-assign]
     reporter: Callable[..., None] = partial(publish, written={})
     start = time.perf_counter()
     run_search(

@@ -1,0 +1,111 @@
+"""A search by one or several workers: processes of this machine, or tasks of a Ray cluster."""
+
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Unpack
+
+import optuna
+from torch import nn
+
+from eenas.errors import StudyError
+from eenas.progress import Listener, Notice, silent
+from eenas.records.database import Database
+from eenas.records.urls import read_url, sqlite_file
+from eenas.results.read import read_results
+from eenas.results.results import StudyResults
+from eenas.results.search import Reporter, Reporting
+from eenas.specs import check_options
+from eenas.study.settings.reference import STORAGE
+from eenas.study.settings.study_spec import StudySpec
+from eenas.study.study import open_storage
+from eenas.tasks.task import Task
+from eenas.workers.job import SearchJob
+from eenas.workers.options import OF_WORKERS, WorkerOptions
+from eenas.workers.places import places, sharing
+from eenas.workers.process import WorkerProcess
+from eenas.workers.supervisor import Launch, Supervisor
+
+OBJECTS = ("sampler", "callbacks")
+"""Options that are objects of this process."""
+
+
+def parallel_search(
+    backbone: str | nn.Module | None = None,
+    *,
+    task: str | Task | None = None,
+    study: str | Path | StudySpec | None = None,
+    reporters: Sequence[Reporter] = (),
+    started: float | None = None,
+    **options: Unpack[WorkerOptions],
+) -> StudyResults:
+    """Search as `eenas.results.search.search`, with the workers that `options` ask for (see `WorkerOptions`).
+
+    One worker runs in this process. Several are processes of their own, or tasks of a Ray cluster; Ctrl-C ends all of
+    them and returns what was found. Raises the errors of `search`, DeviceError for a number of workers out of range,
+    and StudyError for objects that other processes cannot receive, a Ray cluster that does not answer, and a worker
+    that died three times in a row.
+    """
+    from eenas.results.search import search
+
+    began = time.monotonic() if started is None else started
+    check_options("search", options, WorkerOptions)
+    own: dict[str, Any] = {key: value for key, value in options.items() if key not in OF_WORKERS}
+    workers, address = options.get("workers"), options.get("ray")
+    is_bound = any(options.get(name) for name in OBJECTS) or isinstance(backbone, nn.Module) or isinstance(task, Task)
+    if workers is None and address is None and is_bound:
+        workers = 1  # objects of this process are given to others only on request
+    chosen = places(workers, options.get("device", "auto")) if address is None else ()
+    if len(chosen) == 1:
+        return search(backbone, task=task, study=study, reporters=reporters, started=started, **own)
+    if options.get("callbacks"):
+        raise StudyError("callbacks run in the process of one worker, got several workers; leave them out, or use one")
+    listener: Listener = own.pop("listener", silent)
+    arguments = {"backbone": backbone, "task": task, "study": study, **own}
+    job = SearchJob(arguments)
+    job.to_bytes()
+    storage = own.get("storage") or STORAGE
+    reporting: list[Reporting] = []
+
+    def after_trial(name: str) -> None:
+        if reporters and not reporting:
+            reporting.append(Reporting(Database(storage, create=False), name, reporters, listener))
+        if reporting:
+            reporting[0].sometimes(_study(reporting[0].database, name))
+
+    if address is None:
+        listener(Notice(sharing(chosen, options.get("device", "auto"))))
+        launch = _processes(job, began, chosen, logs(storage))
+        count = len(chosen)
+    else:
+        from eenas.workers.ray_workers import ray_workers
+
+        launch, count = ray_workers(address, job, began, options, listener)
+    supervisor = Supervisor(launch, count, listener, after_trial)
+    interrupted = supervisor.run()
+    if supervisor.name is None:
+        raise KeyboardInterrupt if interrupted else StudyError("the workers ended without a study; see their logs")
+    if interrupted:
+        listener(Notice("stopped; rerun the command to continue"))
+    database = Database(storage, create=False)
+    if reporters:
+        return Reporting(database, supervisor.name, reporters, listener).last(_study(database, supervisor.name))
+    return read_results(database, supervisor.name, trust_code=bool(own.get("trust_code", False)))
+
+
+def logs(storage: str) -> Path:
+    """Return the folder of the workers' logs: beside an SQLite file, else in the working folder."""
+    file = sqlite_file(read_url(storage))
+    return Path("eenas.workers") if file is None else file.with_suffix(".workers")
+
+
+def _processes(job: SearchJob, began: float, chosen: Sequence[Any], folder: Path) -> Launch:
+    def launch(number: int) -> WorkerProcess:
+        now = SearchJob(job.arguments, time.monotonic() - began)
+        return WorkerProcess(now.to_bytes(), chosen[number - 1], folder / f"worker-{number}.log")
+
+    return launch
+
+
+def _study(database: Database, name: str) -> optuna.Study:
+    return optuna.load_study(study_name=name, storage=open_storage(database))

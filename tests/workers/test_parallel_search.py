@@ -1,0 +1,130 @@
+"""Several workers in real processes: one study with an exact total, a worker that is killed, Ctrl-C, and refusals."""
+
+import multiprocessing
+import sqlite3
+import threading
+from collections import Counter
+from contextlib import closing
+
+import pytest
+import torch
+
+from eenas.errors import DeviceError, SpecError, StudyError
+from eenas.progress import Advanced, Notice, Started
+from eenas.testing.smallest import smallest_backbone
+from eenas.workers import parallel_search as module
+from eenas.workers.parallel_search import logs, parallel_search
+from tests.smallest_study import SETTINGS, url
+
+OWN = """
+from eenas.testing.smallest import smallest_backbone, smallest_task
+
+def task():
+    return smallest_task()
+
+def backbone():
+    return smallest_backbone()
+"""
+
+
+def run(folder, **options):
+    options = {
+        **{"space": "small", "name": "shared", "device": "cpu", "trials": 5, "workers": 2, "trust_code": True},
+        **{"storage": url(folder), "overrides": (*SETTINGS, "bank.designs=0")},
+        **options,
+    }
+    (folder / "own.py").write_text(OWN)
+    return parallel_search(f"{folder}/own.py:backbone", task=f"{folder}/own.py:task", **options)
+
+
+def states(folder):
+    with closing(sqlite3.connect(folder / "eenas.db")) as connection:
+        assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        return Counter(state for (state,) in connection.execute("SELECT state FROM trials"))
+
+
+@pytest.mark.slow
+def test_two_workers_reach_the_exact_total_and_a_killed_one_is_replaced(tmp_path):
+    heard, killed = [], []
+
+    def listener(event):
+        heard.append(event)
+        if isinstance(event, Advanced) and event.phase == "searching" and event.done >= 1 and not killed:
+            killed.extend(multiprocessing.active_children()[:1])
+            killed[0].kill()
+
+    results = run(tmp_path, listener=listener)
+    assert results.name == "shared"
+    found = states(tmp_path)
+    assert found["COMPLETE"] == 5
+    assert found["RUNNING"] == found["WAITING"] == 0
+    notices = [event.text for event in heard if isinstance(event, Notice)]
+    assert notices[0].startswith("2 workers share")
+    died = [text for text in notices if text.startswith("worker ")]
+    assert len(died) == 1
+    assert "died: its process was ended by SIGKILL" in died[0]
+    assert len([event for event in heard if isinstance(event, Started) and event.phase == "searching"]) == 1
+    done = [event.done for event in heard if isinstance(event, Advanced) and event.phase == "searching"]
+    assert done == sorted(set(done))
+    assert done[-1] == 5
+    assert multiprocessing.active_children() == []
+    assert sorted(path.name for path in logs(url(tmp_path)).iterdir()) == ["worker-1.log", "worker-2.log"]
+    assert "ended: done" in (logs(url(tmp_path)) / "worker-1.log").read_text()
+
+
+@pytest.mark.slow
+def test_ctrl_c_gives_the_trials_back(tmp_path):
+    def listener(event):
+        if isinstance(event, Advanced) and event.phase == "searching" and event.done >= 1:
+            raise KeyboardInterrupt
+
+    results = run(tmp_path, trials=40, listener=listener)
+    assert 1 <= len([trial for trial in results.trials if trial.state == "complete"]) < 40
+    assert multiprocessing.active_children() == []
+    assert states(tmp_path)["RUNNING"] == 0
+    more = run(tmp_path, trials=len(results.trials) + 1, workers=1)
+    assert len(more.trials) == len(results.trials) + 1
+
+
+@pytest.mark.slow
+def test_wrong_input_ends_all_workers_with_one_error(tmp_path):
+    with pytest.raises(SpecError, match="trials must be at least 1"):
+        run(tmp_path, trials=0)
+    assert multiprocessing.active_children() == []
+
+
+def test_one_worker_runs_here(tmp_path, monkeypatch):
+    seen = {}
+    monkeypatch.setattr("eenas.results.search.search", lambda backbone, **options: seen.update(options))
+    monkeypatch.setattr(module, "WorkerProcess", None)
+    run(tmp_path, workers=None)
+    run(tmp_path, workers=1)
+    assert seen["name"] == "shared"
+    assert not {"workers", "ray"} & set(seen)
+
+
+def test_objects_stay_in_this_process_unless_workers_are_asked_for(tmp_path, monkeypatch):
+    seen = []
+    monkeypatch.setattr("eenas.results.search.search", lambda backbone, **options: seen.append(backbone))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    backbone = smallest_backbone()
+    parallel_search(backbone, task="digits", storage=url(tmp_path))
+    assert seen == [backbone]
+
+
+def test_what_other_processes_cannot_receive_is_refused(tmp_path):
+    backbone = smallest_backbone()
+    backbone.lock = threading.Lock()
+    with pytest.raises(StudyError, match=r"backbone cannot be given to worker processes .*; define its class"):
+        parallel_search(backbone, task="digits", storage=url(tmp_path), workers=2)
+    with pytest.raises(StudyError, match="callbacks run in the process of one worker, got several"):
+        run(tmp_path, callbacks=[print])
+    with pytest.raises(DeviceError, match="workers must be a whole number from 1"):
+        run(tmp_path, workers=0)
+    assert not (tmp_path / "eenas.db").exists()
+
+
+def test_logs_lie_beside_an_sqlite_file_else_in_the_working_folder(tmp_path):
+    assert logs(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.workers"
+    assert str(logs("postgresql://user@host/studies")) == "eenas.workers"
