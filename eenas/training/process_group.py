@@ -37,6 +37,15 @@ class ProcessGroup:
         devices = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(network, device_ids=devices, find_unused_parameters=partly)
 
+    @contextmanager
+    def accumulated(self, model: nn.Module, *, last: bool) -> Iterator[None]:
+        """Let the backward pass inside the block add to gradients; only the `last` one of a step averages them."""
+        if last or not isinstance(model, DistributedDataParallel):
+            yield
+            return
+        with model.no_sync():
+            yield
+
     def average(self, parameters: Iterable[nn.Parameter]) -> None:
         """Average the gradients of parameters outside the wrapped module over all processes."""
         if self.size == 1:

@@ -16,7 +16,9 @@ class TrainingSpec:
     rises linearly; it then falls along a cosine to zero (Loshchilov and Hutter 2017). `precision`, `channels_last` and
     `small_maps` (convolutions on maps of at most four positions as matrix products, which is much faster on some CPUs)
     are chosen by a measurement, once per device, if they are "auto". `clip` bounds the norm of the gradient (0: no
-    clipping). The "auto" batch size is 128, halved until an epoch has 32 steps, but at least 16.
+    clipping). `batch_size` is the number of samples of a step in all processes; "auto" is 128, halved until an epoch has
+    32 steps, but at least 16. A step that does not fit the memory is divided into micro-batches of at most
+    `micro_batch_size` samples, whose gradients are summed (None: each process takes its share at once).
     """
 
     epochs: float | None = None
@@ -29,6 +31,7 @@ class TrainingSpec:
     channels_last: bool | Literal["auto"] = "auto"
     small_maps: bool | Literal["auto"] = "auto"
     clip: float = 5.0
+    micro_batch_size: int | None = None
 
     def __post_init__(self) -> None:
         """Raise SpecError unless exactly one positive budget is given and the other values are in range."""
@@ -40,6 +43,8 @@ class TrainingSpec:
             raise SpecError(f"{name} must be positive, got {value}")
         if self.batch_size != "auto" and self.batch_size < 2:
             raise SpecError(f"batch_size must be at least 2 (batch normalisation), got {self.batch_size}")
+        if self.micro_batch_size is not None and self.micro_batch_size < 2:
+            raise SpecError(f"micro_batch_size must be at least 2 (batch normalisation), got {self.micro_batch_size}")
         if not 0 <= self.warmup < 1:
             raise SpecError(f"warmup must be a share of the budget in [0, 1), got {self.warmup}")
         if self.clip < 0:

@@ -21,6 +21,9 @@ from eenas.training.schedule import rate_at
 from eenas.training.spec import TrainingSpec
 from eenas.training.strategies import Phase
 
+MicroBatch = tuple[Tensor, Tensor]
+"""Inputs `[N, ...]` and labels `[N]`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingPlan:
@@ -84,19 +87,28 @@ class Steps:
         self.model = group.wrap(network, self.device, partly=phase.alternate)
         self.count = 0
 
-    def take(self, inputs: Tensor, labels: Tensor, progress: float, batch: Hashable = None) -> Tensor:
-        """Do one step on a batch `[N, ...]` with labels `[N]` at `progress` of the phase. Return the detached loss.
+    def take(self, parts: Sequence[MicroBatch], progress: float, batch: Hashable = None, *, of: int = 0) -> Tensor:
+        """Do one step on the micro-batches of a batch at `progress` of the phase. Return their detached mean loss.
 
-        `batch` identifies samples that recur in other trainings, for the teacher's cache.
+        The gradient is that of the mean loss over the `of` samples of the batch in all processes (default: those of
+        `parts`), whatever the number of processes and micro-batches. `batch` identifies samples that recur in other
+        trainings, for the teacher's cache.
         """
         rate = rate_at(progress, self.spec.warmup)
         for group, base in zip(self.optimizer.param_groups, self.base_rates, strict=True):
             group["lr"] = base * rate
-        inputs = self.execution.place(inputs)
-        alone = self.phase.alternate and self.count % 2 == 0
-        loss = self._last_alone(inputs, labels, progress) if alone else self._all(inputs, labels, progress, batch)
         self.optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        own = sum(len(labels) for _, labels in parts)
+        mean: Tensor | None = None
+        for index, (inputs, labels) in enumerate(parts):
+            key = (batch, index) if batch is not None and len(parts) > 1 else batch
+            with self.group.accumulated(self.model, last=index == len(parts) - 1):
+                loss = self._loss(self.execution.place(inputs), labels, progress, key)
+                weight = len(labels) * self.group.size / (of or own)  # processes average their gradients
+                self.scaler.scale(loss if weight == 1.0 else loss * weight).backward()  # type: ignore[no-untyped-call]
+            found = loss.detach() if len(parts) == 1 else loss.detach() * (len(labels) / own)
+            mean = found if mean is None else mean + found
+        assert mean is not None
         self.group.average(self.loss.parameters())
         if self.spec.clip:
             self.scaler.unscale_(self.optimizer)
@@ -106,7 +118,12 @@ class Steps:
         if self.average is not None:
             self.average.update()
         self.count += 1
-        return loss.detach()
+        return mean
+
+    def _loss(self, inputs: Tensor, labels: Tensor, progress: float, batch: Hashable) -> Tensor:
+        if self.phase.alternate and self.count % 2 == 0:
+            return self._last_alone(inputs, labels, progress)
+        return self._all(inputs, labels, progress, batch)
 
     def _all(self, inputs: Tensor, labels: Tensor, progress: float, batch: Hashable) -> Tensor:
         with self.execution.precision(self.device):

@@ -1,9 +1,10 @@
 """The training loop: it trains a network by phases within a budget, and asks after each round whether to continue."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 from functools import partial
+from itertools import islice
 from typing import Any
 
 import torch
@@ -24,7 +25,7 @@ from eenas.training.memory import memory_errors
 from eenas.training.patience import Patience
 from eenas.training.process_group import ProcessGroup
 from eenas.training.schedule import BudgetClock
-from eenas.training.steps import Steps, TrainingPlan
+from eenas.training.steps import MicroBatch, Steps, TrainingPlan
 from eenas.training.strategies import Phase, phases
 
 ROUNDS = 4
@@ -159,12 +160,14 @@ class _Run:
             torch.manual_seed(derive(self.plan.seed, "epoch", self.at.epoch, self.at.step, self.group.rank))
             self._restore_random()
             self.steps.model.train()
-            for inputs, labels in self.batches.epoch(self.at.epoch, skip=self.at.step):
-                self._train_step(inputs, labels)
+            stream = self.batches.epoch(self.at.epoch, skip=self.at.step)
+            while parts := list(islice(stream, self.batches.parts)):
+                self._train_step(parts)
                 if self.is_over or self._round_is_over():
                     break
                 if self.checkpoint is not None:
                     self.checkpoint.stop_in_time(partial(self._state, within=True))
+            del stream  # ends its reader
             if self.at.step >= self.batches.steps():
                 self.at.epoch, self.at.step = self.at.epoch + 1, 0
             if self.is_over or self.at.step == 0 or self._round_is_over():
@@ -201,11 +204,11 @@ class _Run:
     def _seconds(self) -> float:
         return self.at.seconds + self.clock.seconds
 
-    def _train_step(self, inputs: Tensor, labels: Tensor) -> None:
+    def _train_step(self, parts: Sequence[MicroBatch]) -> None:
         batch = (*self.batches.key, str(self.plan.execution), self.at.epoch, self.at.step) if self.comes_again else None
-        self.pending.append(self.steps.take(inputs, labels, self.clock.progress, batch))
+        self.pending.append(self.steps.take(parts, self.clock.progress, batch, of=self.batches.batch_size))
         self.at.step += 1
-        self.clock.samples += len(labels) * self.group.size
+        self.clock.samples += self.batches.batch_size
         if self.device.type == "cpu" or len(self.pending) % 50 == 0:
             self._check_finite()
 

@@ -88,7 +88,7 @@ def main() -> None:
             torch.stack([functional.cross_entropy(each, y) for each in logits]).sum().backward()  # type: ignore[no-untyped-call]
 
         clock.of("teacher", lambda x=placed, n=number: teacher.answers(x, n))  # type: ignore[misc]
-        clock.of("step", lambda x=images, y=labels, n=number: steps.take(x, y, 0.5, n))  # type: ignore[misc]
+        clock.of("step", lambda x=images, y=labels, n=number: steps.take([(x, y)], 0.5, n))  # type: ignore[misc]
         clock.of("passes", passes)
         matrix()
     for split in ("calibration", "validation"):

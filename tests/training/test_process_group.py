@@ -132,7 +132,7 @@ def test_strategies_keep_the_weights_of_both_alike(two):
     for first, second in zip(*(found["trained"] for found in two), strict=True):
         assert first == second
         assert first["moved"]
-        assert first["samples"] % 32 == 0
+        assert first["samples"] % 16 == 0
 
 
 def test_a_process_by_itself_needs_nobody(monkeypatch):

@@ -282,3 +282,29 @@ def test_channels_last_gives_the_same_loss(task):
             )
         )
     np.testing.assert_allclose(reports[0].losses, reports[1].losses, rtol=1e-4)
+
+
+def without_statistics(task):
+    """A network whose samples do not influence each other, so a batch in parts has the same gradient."""
+    network = network_for(task)
+    network.freeze_backbone()
+    return network
+
+
+@pytest.mark.parametrize(
+    "choice", [{"loss_weights": "uncertainty"}, {"strategy": "distillation"}, {"strategy": "joint"}]
+)
+def test_a_batch_in_micro_batches_trains_as_one_batch(task, choice):
+    found = []
+    for micro in (None, 7, 3):
+        network = without_statistics(task)
+        spec = TrainingSpec(epochs=2, batch_size=16, micro_batch_size=micro, augment=False)
+        training = TrainingChoice(**{"strategy": "joint", "learning_rate": 0.05, **choice})
+        plan = TrainingPlan(choice=training, spec=spec, costs=COSTS, seed=1, execution=Execution())
+        report = train_network(network, task, plan)
+        found.append((torch.cat([each.flatten() for each in network.branches.parameters()]), report))
+    (whole, first), *others = found
+    for weights, report in others:
+        assert torch.allclose(weights, whole, atol=1e-6, rtol=1e-5)
+        assert report.samples == first.samples
+        assert report.losses == pytest.approx(first.losses, abs=1e-5)
