@@ -39,24 +39,24 @@ from eenas.user_code import load_object
 
 @dataclass(frozen=True)
 class BackboneSpec:
-    """The backbone of a study.
-
-    `name`: a timm model, `torchvision:NAME`, `hf:NAME_OR_FOLDER` of transformers, one of eenas's own,
-    `package.module:factory` or `./file.py:factory`.
-    `weights`: "none", "pretrained" or the path of a file. `cut_points`: the ones that branches may use, "blocks" (the
-    ends of blocks), "all", or names. `channels`: the input channels. `mean` and `std` normalise pixels in [0, 1]; each
-    is one number, or one per channel. `max_length` is the number of tokens of a text from which on it is truncated.
-    None keeps the backbone's own value; a named backbone takes the channels of the task if these are neither 1 nor 3.
-    """
+    """The backbone of a study. A value of None keeps the backbone's own."""
 
     name: str
+    """A timm model, `torchvision:NAME`, `hf:NAME_OR_FOLDER` of transformers, one of eenas's own,
+    `package.module:factory` or `./file.py:factory`."""
     _: KW_ONLY
     weights: str = "none"
+    """"none", "pretrained" or the path of a file."""
     cut_points: str | tuple[str, ...] = "blocks"
+    """The cut points that branches may use: "blocks" (the ends of blocks), "all", or a list of names."""
     channels: int | None = None
+    """Input channels. By default, a named backbone takes those of the task if these are neither 1 nor 3."""
     mean: float | tuple[float, ...] | None = None
+    """Mean of the pixels in [0, 1] that normalises them: one number, or one per channel."""
     std: float | tuple[float, ...] | None = None
+    """Standard deviation of the pixels in [0, 1] that normalises them: one number, or one per channel."""
     max_length: int | None = None
+    """Number of tokens from which on a text is truncated."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for empty values and for less than one channel."""

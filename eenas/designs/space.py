@@ -48,14 +48,23 @@ class Space:
 
     name: str = field(default="", compare=False)
     version: int = 1
+    """Part of the identity of a study. Raise it when a change makes older studies incomparable."""
     branches: int = 6
+    """Number of slots; each holds one branch or none."""
     cost_cap: float = 0.1
+    """Largest MACs of a branch, as a share of the backbone's MACs behind its cut point."""
     placement: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    """How places of branches are chosen."""
     branch: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    """What each slot may hold."""
     slot: Mapping[int, Mapping[str, Setting]] = field(default_factory=dict, hash=False)
+    """Values of `[branch]` for one slot only: `[slot.2]`, counted from 1."""
     network: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    """What holds for the whole network."""
     training: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    """How the network is trained."""
     policy: Mapping[str, Setting] = field(default_factory=dict, hash=False)
+    """When a sample leaves."""
 
     def __post_init__(self) -> None:
         """Convert the values as from TOML, and fill in the defaults."""

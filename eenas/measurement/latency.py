@@ -33,28 +33,30 @@ RUNTIMES = ("auto", "torch", "onnxruntime")
 
 @dataclass(frozen=True, kw_only=True)
 class LatencySpec:
-    """The settings of latency measurements.
+    """The settings of latency measurements. Raises SpecError for values out of range.
 
-    `batch` is the number of samples per run, `threads` the number of host threads (default 1), `warmup` the number of
-    runs before the first timed one. Then there are between `min_repeats` and `max_repeats` timed runs, until their
-    spread (interquartile range over median) is at most `spread`. `seconds` limits the time of each part, except for the
-    first warm-up run and three timed runs; these limits are three times as large on a machine with too few undisturbed
-    runs. `dtype` is that of autocast, or float32 for none. `runtime` runs the programs: torch (the network itself,
-    eager), onnxruntime (the exported programs), "auto" (onnxruntime on a CPU if installed, else torch), or the user's
-    own as `./file.py:name`.
-
-    Raises SpecError for values out of range.
+    On a machine with too few undisturbed runs, the limits of time are three times as large.
     """
 
     runtime: str = "auto"
+    """What runs the programs: "torch" (the network itself, eager), "onnxruntime" (the exported programs), "auto"
+    (onnxruntime on a CPU if installed, else torch), or your own as `./file.py:name`."""
     batch: int = 1
+    """Samples per run."""
     threads: int | None = None
+    """Threads of the host; by default 1."""
     warmup: int = 10
+    """Runs before the first timed one."""
     min_repeats: int = 20
+    """Smallest number of timed runs."""
     max_repeats: int = 200
+    """Largest number of timed runs."""
     spread: float = 0.05
+    """Timed runs end when their interquartile range is at most this share of their median."""
     seconds: float = 1.0
+    """Time limit of each part, except for the first warm-up run and three timed runs."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Data type of autocast; float32: none."""
 
     def __post_init__(self) -> None:
         """Check runtime, counts and limits."""

@@ -19,14 +19,13 @@ SPLIT_NAMES: tuple[SplitName, ...] = ("train", "calibration", "validation", "tes
 
 @dataclass(frozen=True, kw_only=True)
 class SplitSpec:
-    """The source and size of one split: `{source = "test", size = 2500}`.
-
-    `size` is a number of samples, a share of the source strictly between 0 and 1, or None for the samples that the
-    other splits of this source leave.
-    """
+    """The source and size of one split: `{source = "test", size = 2500}`."""
 
     source: SourceName
+    """The source of the data that the split takes from."""
     size: int | float | None = None
+    """A number of samples, or a share of the source strictly between 0 and 1. Not set: the samples that the other
+    splits of this source leave."""
 
     def __post_init__(self) -> None:
         """Raise TaskError for an unknown source, or for a size that is neither a count nor a share."""
@@ -49,13 +48,18 @@ class SplitSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class SplitsSpec:
-    """The four splits. Those left out follow `with_defaults`. `seed` decides which samples go into which split."""
+    """The four splits. Those left out follow `with_defaults`."""
 
     train: SplitSpec | None = None
+    """The split that fits weights."""
     calibration: SplitSpec | None = None
+    """The split that fits temperatures, thresholds and controllers."""
     validation: SplitSpec | None = None
+    """The split that scores the search."""
     test: SplitSpec | None = None
+    """The split that only the report of full training uses."""
     seed: int = 0
+    """Seed of the decision which samples go into which split."""
 
     def with_defaults(self, *, test_source: bool, validation_source: bool = False) -> dict[SplitName, SplitSpec]:
         """Return the spec of each split, in the order of SPLIT_NAMES.
@@ -96,38 +100,42 @@ class SplitsSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class TaskSpec:
-    """A task by its name, as in a study file.
-
-    `spec` is "digits", "waves", "phrases", "folder:PATH", "npz:PATH", "ts:PATH", "text:PATH",
-    "package.module:function" or "./file.py:function". `input` is the kind of arrays, "images" or "series" (None:
-    `kind_of` decides). `input_size` of images, one number or [height, width], overrides that of the task. `fit` tells
-    how images of other proportions are fitted into it (see `Frame`; None: that of the task, "crop" by default). `flip`
-    tells whether a horizontal flip keeps the class. None keeps the task's own value: colour images are flipped in
-    training, grey images (digits, scans) are not. `held_out` is the source of calibration and validation if no splits
-    are given: "train" follows `SplitsSpec.with_defaults`, "test" takes a quarter of the test source for each, and
-    "auto" means "test" if the backbone's weights were probably trained on the train source.
-
-    Only for folders: `white` is the value that maps to white in images of more than 8 bits (None: derived from the
-    data), `skip_bad` leaves out unreadable images, and `without` lists images to leave out (relative to PATH). Only for
-    arrays: `layout` names the axis of the channels if the shape is ambiguous. Only for images: `distortions` adds
-    distorted counterparts of calibration, validation and test, and may distort part of the training images. Only for
-    text:PATH: `text_column` and `label_column` name the columns (None: those with usual names).
-    """
+    """A task by its name, as in a study file. A value of None keeps the task's own."""
 
     spec: str = "digits"
+    """"digits", "waves", "phrases", "rings", "folder:PATH", "npz:PATH", "ts:PATH", "text:PATH", "graphs:PATH",
+    "package.module:function" or "./file.py:function"."""
     splits: SplitsSpec = field(default_factory=SplitsSpec)
+    """Sources and sizes of the splits; the defaults depend on the sources of the task."""
     input_size: int | tuple[int, ...] | None = None
+    """Size of images, one number or [height, width]; overrides that of the task."""
     fit: Fit | None = None
+    """How images of other proportions are fitted into the input: "crop" (the default of most tasks) cuts, "pad" adds
+    grey, "stretch" distorts."""
     flip: bool | None = None
+    """Whether a horizontal flip keeps the class. By default colour images are flipped in training, and grey images
+    (digits, scans) are not."""
     held_out: HeldOut = "auto"
+    """The source of calibration and validation if no splits are given: "train" takes shares of the train source, "test"
+    a quarter of the test source for each, and "auto" means "test" if the weights of the backbone were probably
+    trained on the train source."""
     white: int | None = None
+    """Only for folders: the value that is white in images of more than 8 bits; by default derived from the data."""
     skip_bad: bool = False
+    """Only for folders: whether unreadable images are left out instead of being an error."""
     without: tuple[str, ...] = ()
+    """Only for folders: images to leave out, relative to PATH."""
     layout: Layout | None = None
+    """Only for arrays: the place of the channels' axis if the shape is ambiguous."""
     input: Kind | None = None
+    """The kind of the arrays; by default the shape decides."""
     distortions: DistortionsSpec | None = None
+    """Only for images: distorted counterparts of calibration, validation and test, and of a share of the training
+    images."""
     text_column: str | None = None
+    """Only for text:PATH: the column of the texts; by default one with a usual name."""
     label_column: str | None = None
+    """Only for text:PATH: the column of the labels; by default one with a usual name."""
 
     def __post_init__(self) -> None:
         """Raise TaskError for an empty name, an impossible size, or `held_out` that contradicts the splits."""

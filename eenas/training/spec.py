@@ -12,26 +12,33 @@ Precision = Literal["auto", "float32", "bfloat16", "float16"]
 class TrainingSpec:
     """A budget and the fixed part of training. Exactly one of `epochs`, `samples` and `seconds` is the budget.
 
-    `epochs` may be a fraction (0.5 is half a pass). `warmup` is the share of the budget in which the learning rate
-    rises linearly; it then falls along a cosine to zero (Loshchilov and Hutter 2017). `precision`, `channels_last` and
-    `small_maps` (convolutions on maps of at most four positions as matrix products, which is much faster on some CPUs)
-    are chosen by a measurement, once per device, if they are "auto". `clip` bounds the norm of the gradient (0: no
-    clipping). `batch_size` is the number of samples of a step in all processes; "auto" is 128, halved until an epoch has
-    32 steps, but at least 16. A step that does not fit the memory is divided into micro-batches of at most
-    `micro_batch_size` samples, whose gradients are summed (None: each process takes its share at once).
+    The learning rate falls along a cosine to zero after the warm-up (Loshchilov and Hutter 2017).
     """
 
     epochs: float | None = None
+    """Budget in passes over the training samples; may be a fraction (0.5 is half a pass)."""
     samples: int | None = None
+    """Budget in training samples."""
     seconds: float | None = None
+    """Budget in seconds."""
     batch_size: int | Literal["auto"] = "auto"
+    """Samples per step of all processes. "auto" is 128, halved until an epoch has 32 steps, but at least 16."""
     warmup: float = 0.1
+    """Share of the budget in which the learning rate rises linearly."""
     augment: bool = True
+    """Whether training samples are augmented."""
     precision: Precision = "auto"
+    """Data type of autocast. "auto" is chosen by a measurement, once per device."""
     channels_last: bool | Literal["auto"] = "auto"
+    """Whether tensors have their channels last in memory. "auto" is chosen by a measurement, once per device."""
     small_maps: bool | Literal["auto"] = "auto"
+    """Whether convolutions on maps of at most four positions run as matrix products, which is much faster on some CPUs.
+    "auto" is chosen by a measurement, once per device."""
     clip: float = 5.0
+    """Largest norm of the gradient; 0: no clipping."""
     micro_batch_size: int | None = None
+    """Most samples that go through the network at once in a process; the gradients of these micro-batches are summed. A
+    step that does not fit the memory is divided anyway. None: each process takes its share at once."""
 
     def __post_init__(self) -> None:
         """Raise SpecError unless exactly one positive budget is given and the other values are in range."""

@@ -25,16 +25,19 @@ _NORM_BATCH, _NORM_SAMPLES = 128, 4096
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertTraining:
-    """The training of each expert: Adam for `samples` images in batches, with a cosine schedule.
+    """The training of each expert: Adam with a cosine schedule. Every exit has the same weight in the loss.
 
-    `learning_rate` and `weight_decay` are those of all exits. Every exit has the same weight in the loss. Raises
-    SpecError for values out of range.
+    Raises SpecError for values out of range.
     """
 
     samples: int = 50_000
+    """Training images of each expert."""
     batch_size: int = 64
+    """Images per step."""
     learning_rate: float = 3e-3
+    """Highest learning rate, of all exits."""
     weight_decay: float = 5e-4
+    """Weight decay, of all exits."""
 
     def __post_init__(self) -> None:
         """Check the values."""

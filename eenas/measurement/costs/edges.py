@@ -13,15 +13,16 @@ from eenas.measurement.profile import BranchCost, Profile
 class EdgesCost(Cost):
     """The edges touched until an exit: `edges` for each message-passing layer; branches touch none.
 
-    `edges` is the mean number of edges of a graph. Each cut point of the backbone is taken to follow one more layer
-    than the one before, as with `cut_points = "all"`. `layers` is the number of layers of the whole backbone, by
-    default as many as there are cut points. Raises SpecError for numbers out of range.
+    Each cut point of the backbone is taken to follow one more layer than the one before, as with `cut_points = "all"`.
+    Raises SpecError for numbers out of range.
     """
 
     unit = "edges"
     provenance = "edges of a graph, once for each layer"
     edges: float
+    """Mean number of edges of a graph."""
     layers: int | None = None
+    """Message-passing layers of the whole backbone; by default as many as there are cut points."""
 
     def __post_init__(self) -> None:
         """Check the numbers."""

@@ -18,18 +18,23 @@ _FLOAT = 4
 class LinearCost(Cost):
     """`constant + macs x MACs + latency x ms + parameters x parameters + feature_bytes x bytes`, in `unit`.
 
-    Each weight is per MAC, millisecond, parameter or byte. A prefix has the MACs, latency and parameters up to its cut
-    point, and the bytes of its feature in float32 (none at the final exit). A branch adds its MACs, latency and
-    parameters; decisions and the calls that join programs do not count. The constant counts once. Raises SpecError if
-    no weight is above 0 or one is negative.
+    A prefix has the MACs, latency and parameters up to its cut point, and the bytes of its feature in float32 (none at
+    the final exit). A branch adds its MACs, latency and parameters; decisions and the calls that join programs do not
+    count. The constant counts once. Raises SpecError if no weight is above 0 or one is negative.
     """
 
     unit: str = ""
+    """Unit of the cost, in at most 20 characters."""
     constant: float = 0.0
+    """What every sample costs."""
     macs: float = 0.0
+    """Weight of a MAC."""
     latency: float = 0.0
+    """Weight of a millisecond."""
     parameters: float = 0.0
+    """Weight of a parameter."""
     feature_bytes: float = 0.0
+    """Weight of a byte of the feature that is sent."""
 
     def __post_init__(self) -> None:
         """Check the weights."""

@@ -23,18 +23,22 @@ FINAL = "final"
 class TableCost(Cost):
     """A measured cost, in `unit`: a value for each cut point by name, and one for the whole backbone by "final".
 
-    The table is `values`, or `file`, a path relative to the study file: a .csv with a header and the columns
-    `cut_point` and `value`, or a .toml whose keys are the cut points. `branches` sets the cost of a branch: the
-    backbone's cost per MAC ("macs") or per millisecond ("latency") times the branch's, or "nothing". Rows of other cut
-    points are ignored. Raises SpecError for both or neither of `values` and `file`, and for values that are not numbers
-    from 0 up.
+    Rows of other cut points are ignored. Raises SpecError for both or neither of `values` and `file`, and for values
+    that are not numbers from 0 up.
     """
 
     unit: str = ""
+    """Unit of the cost, in at most 20 characters."""
     file: str = ""
+    """The table as a path relative to the study file: a .csv with a header and the columns `cut_point` and `value`, or
+    a .toml whose keys are the cut points."""
     values: Mapping[str, float] = field(default_factory=dict)
+    """The table itself: a value for each cut point by name, and one for the whole backbone by "final"."""
     branches: Literal["macs", "latency", "nothing"] = "macs"
+    """Cost of a branch: the backbone's cost per MAC ("macs") or per millisecond ("latency") times that of the branch,
+    or "nothing"."""
     provenance: str = "a measured table"
+    """Origin of the values, in one line."""
 
     def __post_init__(self) -> None:
         """Check that there is one table with valid values."""

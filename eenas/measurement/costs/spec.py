@@ -30,7 +30,9 @@ class CostSpec:
     """
 
     kind: str
+    """The kind: "linear", "table", "edges", or your own class as `./file.py:Class` or `package.module:Class`."""
     fields: Mapping[str, Any] = field(default_factory=dict)
+    """The other keys of the table, which the kind reads."""
 
     def __post_init__(self) -> None:
         """Check the kind."""

@@ -29,29 +29,34 @@ MOST_MS = 1e6
 class Link:
     """A link from one tier to the next, used by one request at a time over a kept connection.
 
-    `mbit` is the bandwidth in Mbit/s (10^6 bits), for each direction. `round_trip_ms` is the shortest round trip, to
-    which jitter adds between 0 and `jitter_ms`. `loss` is the probability, in [0, 0.5], that a segment is lost.
-    `price_per_gb` is the price of 10^9 bytes in any currency, `joules_per_mb` the energy of 10^6 bytes, both for either
-    direction. Features are sent in `codec`, and then compressed without loss to `compression_ratio` of their bytes: a
-    measured ratio in (0, 1], 1 if unknown. Each request and each answer has `overhead_bytes` of headers. A `warm`
-    connection carries requests so often that TCP's window stays open; otherwise each request begins with slow start.
-    `preset` is the name of the shipped link that gave the bandwidth and the round trip, or empty.
-
     Raises SpecError for an unknown preset and values out of range.
     """
 
     mbit: float
+    """Bandwidth in Mbit/s (10^6 bits), for each direction."""
     round_trip_ms: float = 0.0
+    """Shortest round trip in milliseconds."""
     jitter_ms: float = 0.0
+    """Largest delay in milliseconds that jitter adds to a round trip."""
     loss: float = 0.0
+    """Probability, in [0, 0.5], that a segment is lost."""
     price_per_gb: float = 0.0
+    """Price of 10^9 bytes in any currency, for either direction."""
     joules_per_mb: float = 0.0
+    """Energy in joules of 10^6 bytes, for either direction."""
     codec: Codec = "float32"
+    """How features are sent."""
     compression: Compression = "none"
+    """Compression without loss of what is sent."""
     compression_ratio: float = 1.0
+    """Compressed bytes as a share of the uncompressed ones, in (0, 1], as measured; 1 if unknown."""
     overhead_bytes: int = OVERHEAD
+    """Bytes of the headers of each request and each answer."""
     warm: bool = False
+    """Whether requests follow each other so closely that TCP's window stays open; otherwise each begins with slow
+    start."""
     preset: str = ""
+    """Name of a shipped link that gives bandwidth and round trip; other keys override it."""
 
     def __post_init__(self) -> None:
         """Check names and numbers."""

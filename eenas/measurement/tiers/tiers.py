@@ -23,18 +23,20 @@ _SOURCES = ("factor", "profile", "file")
 class Tier:
     """A class of machines by name, whose times are those of this machine times `factor`, or measured there.
 
-    `profile` is a file that `eenas profile` wrote there. `file` is a .csv or .toml with the milliseconds of reaching
-    each cut point and "final", as for the costs of a study (columns `cut_point` and `value`); branches take their
-    time here in proportion to the whole backbone. `watts` is the power while it computes, above idling.
-
-    Raises SpecError for values out of range, and for more than one source of times.
+    Branches of a tier with a `file` take their time here in proportion to the whole backbone. Raises SpecError for
+    values out of range, and for more than one source of times.
     """
 
     name: str
+    """The name, as in `[tiers.NAME]`."""
     factor: float = 1.0
+    """Time relative to this machine."""
     profile: str = ""
+    """A file that `eenas profile` wrote on the tier."""
     file: str = ""
+    """A .csv or .toml with the milliseconds to each cut point and to "final" (columns `cut_point` and `value`)."""
     watts: float = 0.0
+    """Power in watts while computing, above idling."""
 
     def __post_init__(self) -> None:
         """Check name and numbers."""

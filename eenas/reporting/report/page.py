@@ -40,8 +40,11 @@ class PageSpec:
     """A page: its figures, whether it has a note, and the number of trials with a note of their own."""
 
     figures: tuple[FigureName, ...]
+    """The figures, each once."""
     note: bool = True
+    """Whether the study has a note with the summary, the baselines and points along the front."""
     trial_notes: int = 12
+    """Largest number of trials on the front with a note on their branches and operating points."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for repeated figures and a negative number of notes."""

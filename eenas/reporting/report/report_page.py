@@ -45,6 +45,7 @@ class ReportSpec:
     """A report: its panels, from top to bottom."""
 
     panels: tuple[PanelName, ...]
+    """The panels, each once, from top to bottom."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for repeated panels, since panels are identified by their names in the page."""

@@ -13,15 +13,15 @@ Published = Literal["deebert", "pabee", "berxit"]
 class BaselinesSpec:
     """The static and published networks that rival a search, and the budget of rivals in full training.
 
-    A static network ends at a cut point and uses the best classifier that the bank has there. The `static` most
-    promising ones are trained like a trial. So are the `published` networks for text (`deebert`, `pabee`, `berxit`), if
-    the features are tokens with a mask. `eenas train --compare` trains the rivals of a design with the budget
-    `training` (default: that of the design).
+    A static network ends at a cut point and uses the best classifier that the bank has there.
     """
 
     static: int = 3
+    """Number of static networks, the most promising ones, that are trained like a trial."""
     published: tuple[Published, ...] = ("deebert", "pabee")
+    """Published networks for text that are trained like a trial if the features are tokens with a mask."""
     training: TrainingSpec | None = None
+    """Budget with which `eenas train --compare` trains the rivals of a design; by default that of the design."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for a negative number and unknown or repeated names of published networks."""

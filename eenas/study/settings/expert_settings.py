@@ -14,19 +14,21 @@ from eenas.tasks.distortions.strengths import SEVERITIES
 
 @dataclass(frozen=True, kw_only=True)
 class ExpertSettings:
-    """The experts that full training adds to its network, or to each network that draws them.
-
-    `kinds` and `severities` default to those of the task's distortions. `share` of the training images of an expert are
-    distorted. `training` is that of each expert, `batch_norm` that of the backbone (see
-    `eenas.frozen.experts.expert_building`) unless it is drawn. In trials, each expert is trained on `trial_samples`.
-    """
+    """The experts that full training adds to its network, or to each network that draws them."""
 
     kinds: tuple[str, ...] = ()
+    """Kinds of distortion with an expert of their own; by default those of `[task.distortions]`."""
     severities: tuple[int, ...] = ()
+    """Severities to train for; by default those of `[task.distortions]`, else 1 to 5."""
     share: float = 0.5
+    """Share of distorted images in the training of an expert."""
     training: ExpertTraining = field(default_factory=ExpertTraining)
+    """Training of each expert."""
     batch_norm: BatchNorm = "auto"
+    """Batch normalisation of the backbone: shared by all experts, statistics per kind, or tuned scales and shifts per
+    kind too, unless it is drawn."""
     trial_samples: int = 4000
+    """Training images of each expert in a trial."""
 
     def __post_init__(self) -> None:
         """Raise SpecError unless `trial_samples` is a positive whole number."""

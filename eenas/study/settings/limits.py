@@ -19,17 +19,29 @@ _MAX, _WORST = "max_", "max_worst_"
 _ACCURACY, _PARAMETERS, _BRANCHES = "min_accuracy", "max_parameters", "max_branches"
 _ROBUSTNESS = {f"min_{name}": name for name in MEASURES}
 _LEAST = (_ACCURACY, *_ROBUSTNESS)
+LIMITS: Mapping[str, str] = MappingProxyType(
+    {
+        "min_accuracy": "Least accuracy on validation, in [0, 1].",
+        "min_distorted_accuracy": "Least mean accuracy on distorted samples of validation, in [0, 1].",
+        "min_worst_distorted_accuracy": "Least accuracy under the worst distortion on validation, in [0, 1].",
+        "max_macs": "Largest expected MACs of a sample, as a share of the plain backbone's.",
+        "max_worst_macs": "Largest MACs of the most expensive reachable exit, as a share of the plain backbone's.",
+        "max_latency_ms": "Largest expected latency of a sample, in milliseconds.",
+        "max_worst_latency_ms": "Largest latency of the most expensive reachable exit, in milliseconds.",
+        "max_NAME": "Largest expected value of the cost NAME, in its unit.",
+        "max_worst_NAME": "Largest value of the cost NAME at the most expensive reachable exit, in its unit.",
+        "max_parameters": "Most parameters of the network.",
+        "max_branches": "Most branches of the network.",
+    }
+)
+"""The limits by name, and what they mean. NAME is that of a cost of the study."""
 
 
 @dataclass(frozen=True, init=False)
 class Limits:
     """Limits on every operating point that a study offers, by name. A quantity without a limit is unlimited.
 
-    `min_accuracy`, `min_distorted_accuracy` and `min_worst_distorted_accuracy` are in [0, 1], on validation. For each
-    cost, `max_NAME` limits the expected cost of a sample and `max_worst_NAME` that of the most expensive reachable
-    exit: `max_macs` and `max_worst_macs` as a share of the plain backbone's MACs, `max_latency_ms` and
-    `max_worst_latency_ms`, and a custom cost in its unit. `max_parameters` and `max_branches` limit the network.
-    `Limits(max_macs=0.5, max_energy=2.0)` sets two limits. None sets no limit.
+    `LIMITS` lists them. `Limits(max_macs=0.5, max_energy=2.0)` sets two. None sets no limit.
 
     Raises SpecError for unknown names and for limits that no network meets.
     """

@@ -15,21 +15,24 @@ SamplerName = Literal["tpe", "nsgaii", "nsgaiii", "gp", "random"]
 
 @dataclass(frozen=True, kw_only=True)
 class SearchSpec:
-    """The sampler, the objectives and the budget of a search. `trials` is a total, also when a search is resumed.
-
-    `timeout` is in seconds from the start of the command and includes loading, measuring and preparation, which are
-    interrupted and resumed by the next command. A running trial is finished. `accuracy` is the share of correct
-    predictions, or with "balanced" the mean of these shares over the classes; it counts in scores, front, tables and
-    reports. `known_designs` queues known designs as the first trials. `prune` stops trials early.
-    """
+    """The sampler, the objectives and the budget of a search."""
 
     trials: int = 16
+    """Number of trials in total, also when a search is resumed."""
     timeout: float | None = None
+    """Limit in seconds from the start of the command. Loading, measuring and preparation count; the next command
+    resumes them. A running trial is finished."""
     sampler: SamplerName = "tpe"
+    """The sampler of Optuna that proposes designs."""
     objectives: tuple[str, ...] = (ACCURACY, MACS, LATENCY)
+    """What is optimised: accuracy, and costs by name."""
     accuracy: Literal["plain", "balanced"] = "plain"
+    """"plain": the share of correct predictions; "balanced": the mean of these shares over the classes. It counts in
+    scores, front, tables and reports."""
     known_designs: bool = True
+    """Whether the first trials are known designs, which need no search."""
     prune: bool = True
+    """Whether hopeless trials are stopped early."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for impossible budgets and objectives."""

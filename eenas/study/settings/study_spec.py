@@ -36,19 +36,23 @@ _PREPARE, _BRIEF, _FULL = 7, 1, 30
 class PrepareSpec:
     """The training of the plain backbone on the task before the search.
 
-    `when` is "auto", "always" or "never". "auto" keeps a classifier that came with the weights if, on training samples,
-    it is as good as one fitted to its features. Otherwise, a classifier is fitted to the frozen features, and the whole
-    backbone is fine-tuned at `backbone_rate` times `learning_rate` and at the full rate (0: neither); a fine-tuned
-    backbone is kept if it wins on held-out training samples. A module or factory with a classifier at chance level is
-    trained at the full rate.
+    A module or factory with a classifier at chance level is trained at the full rate.
     """
 
     when: Literal["auto", "always", "never"] = "auto"
+    """"auto" keeps a classifier that came with the weights if, on training samples, it is as good as one fitted to its
+    features. Otherwise a classifier is fitted to the frozen features, and the backbone is fine-tuned; a fine-tuned
+    backbone is kept if it wins on held-out training samples."""
     training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=_PREPARE))
+    """Budget of the training."""
     optimizer: Literal["sgd", "adamw"] = "adamw"
+    """The optimizer."""
     learning_rate: float = 1e-3
+    """Highest learning rate."""
     weight_decay: float = 0.05
+    """Weight decay."""
     backbone_rate: float = 0.1
+    """Fine-tuning is tried at this share of `learning_rate` and at the full rate; 0: neither."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for impossible rates."""
@@ -67,23 +71,26 @@ class PrepareSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class BankSpec:
-    """The branch bank, from which trials inherit, and the search on the frozen backbone before the first trial.
-
-    With `use`, every trial starts with branches that were trained on the frozen backbone, each with the budget
-    `training` (default: that of a trial). Before the first trial, branches of every family at every cut point are
-    trained together: at most `branches`, with at most `share` of the backbone's MACs. The first trials are the best
-    `earlier` designs of earlier studies in the storage with the same backbone and data, and the best `designs` of the
-    frozen front. `feature_cache` limits the disk space for features of the backbone, such as "2GB" ("": no cache);
-    branches are then trained on half-precision features.
-    """
+    """The branch bank, from which trials inherit, and the search on the frozen backbone before the first trial."""
 
     use: bool = True
+    """Whether every trial starts with branches that were trained on the frozen backbone."""
     training: TrainingSpec | None = None
+    """Budget of each branch; by default that of a trial."""
     share: float = 1.0
+    """Largest sum of the MACs of branches that are trained before the first trial, as a share of the backbone's; 0:
+    none."""
     branches: int = 32
+    """Largest number of branches, of every family at every cut point, that are trained together before the first trial;
+    0: none."""
     designs: int = 4
+    """Number of first trials that are the best designs of the frozen front."""
     earlier: int = 4
+    """Number of first trials that are the best designs of earlier studies in the storage with the same backbone and
+    data."""
     feature_cache: str = ""
+    """Disk space for features of the backbone, such as "2GB"; empty: no cache. Branches are then trained on half-
+    precision features."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for a negative share or number, or an invalid cache size."""
@@ -102,28 +109,40 @@ class BankSpec:
 
 @dataclass(frozen=True, kw_only=True)
 class StudySpec:
-    """All settings of a study. Flags of the command line override the study file.
-
-    With `experts`, full training ends with experts for distorted images, in a space that draws them only if the design
-    has them. With `tiers`, the network runs on several machines, and each operating point has the best split between
-    them.
-    """
+    """All settings of a study. Flags of the command line override the study file."""
 
     backbone: BackboneSpec
+    """The network that gets branches."""
     task: TaskSpec = field(default_factory=TaskSpec)
+    """The data."""
     space: Space = field(default_factory=lambda: load_space("default"))
+    """The search space: a shipped name, a file relative to the study file, or a table."""
     training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=_BRIEF))
+    """Training of each trial."""
     full_training: TrainingSpec = field(default_factory=lambda: TrainingSpec(epochs=_FULL))
+    """Training of a chosen network by `eenas train`."""
     baselines: BaselinesSpec = field(default_factory=BaselinesSpec)
+    """The networks that the search is compared with."""
     prepare: PrepareSpec = field(default_factory=PrepareSpec)
+    """Training of the plain backbone before the search."""
     bank: BankSpec = field(default_factory=BankSpec)
+    """Branches trained on the frozen backbone, from which trials inherit."""
     latency: LatencySpec = field(default_factory=LatencySpec)
+    """How latency is measured."""
     search: SearchSpec = field(default_factory=SearchSpec)
+    """Sampler, objectives and number of trials."""
     constraints: Limits = field(default_factory=Limits)
+    """Limits that every offered operating point meets."""
     costs: Mapping[str, CostSpec] = field(default_factory=dict)
+    """Further costs, each a table `[costs.NAME]`."""
     tiers: Tiers | None = None
+    """Machines that share the network, each a table `[tiers.NAME]`; each operating point then has the best split
+    between them."""
     experts: ExpertSettings | None = None
+    """Experts for distorted images at the end of full training; in a space that draws them, only if the design has
+    them."""
     seed: int = 0
+    """Seed of the study: weights, samples and the sampler."""
 
     def __post_init__(self) -> None:
         """Raise SpecError for a negative seed, invalid names of costs, and unknown costs."""

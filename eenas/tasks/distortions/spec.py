@@ -18,21 +18,26 @@ _MOST = 100  # versions of a sample, and kinds
 class DistortionsSpec:
     """The distortions of a task of images, by kind and severity.
 
-    Each sample of calibration and validation gets `copies` distorted versions of different kinds and severities, drawn
-    by `seed` so that every combination is equally frequent. Samples of the test split are distorted in every
-    combination. `share` of the training images, drawn by `seed`, are replaced by a distorted version (0: training on
-    pristine images). `files` is a folder of CIFAR-10-C: a file KIND.npy for each kind and labels.npy, in the order of
-    the test source. Without it, images are distorted on the fly. With `per_context`, full training fits thresholds for
-    each context besides the common ones, and exported models decide by them.
+    Samples of the test split are distorted in every combination. Without `files`, images are distorted on the fly.
     """
 
     kinds: tuple[str, ...]
+    """The kinds of distortion; `eenas list distortions` lists them."""
     severities: tuple[int, ...] = SEVERITIES
+    """The severities of each kind, from 1 to 5."""
     share: float = 0.0
+    """Share of the training images, drawn by `seed`, that are replaced by a distorted version; 0: training on pristine
+    images."""
     copies: int = 1
+    """Distorted versions of each sample of calibration and validation, of different kinds and severities, so that every
+    combination is equally frequent."""
     seed: int = 0
+    """Seed of the drawn kinds, severities and training images."""
     files: str = ""
+    """A folder of CIFAR-10-C: a file KIND.npy for each kind and labels.npy, in the order of the test source."""
     per_context: bool = False
+    """Whether full training fits thresholds for each context besides the common ones; exported models then decide by
+    them."""
 
     def __post_init__(self) -> None:
         """Raise TaskError for unknown kinds and severities, and for shares and numbers out of range."""
