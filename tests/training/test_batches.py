@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from eenas.backbones.transforms.image_transform import default_transform
-from eenas.testing.smallest import smallest_task
 from eenas.errors import SpecError, TrainingError
+from eenas.testing.smallest import smallest_task
 from eenas.training.batches import Batches, training_batches
 from eenas.training.process_group import ProcessGroup
 from eenas.training.spec import TrainingSpec
