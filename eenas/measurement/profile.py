@@ -16,6 +16,7 @@ from eenas import __version__, bounds, specs
 from eenas.backbones.chain import Chain
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
+from eenas.backbones.graphs.message_counts import message_counts
 from eenas.backbones.load import Backbone
 from eenas.branches.branch import Branch
 from eenas.branches.building import check_logits
@@ -64,7 +65,8 @@ class Profile:
     measurement it is empty and the other latencies are None. `total_latency` is that of the whole chain,
     `plain_latency` that of the user's own module, `decision` the host's time for one decision, and `joints` the time of
     an answer outside programs. `total_parameters` are the module's. `uncounted` names product operators that are
-    missing from the MACs.
+    missing from the MACs. `messages` [P + 1] counts the message-passing layers up to each cut point and in all; it is
+    empty for networks that pass no messages.
     """
 
     backbone: str
@@ -79,6 +81,7 @@ class Profile:
     decision: Latency | None = None
     joints: Joints | None = None
     uncounted: tuple[str, ...] = ()
+    messages: tuple[int, ...] = ()
 
     @property
     def plain_ms(self) -> float | None:
@@ -116,8 +119,9 @@ class Profile:
         return min(part / whole, 1.0) if whole > 0 else 0.0
 
     def to_table(self) -> dict[str, Any]:
-        """Return every field as JSON data; `from_table` is the inverse."""
-        return {field.name: specs.to_table(getattr(self, field.name)) for field in fields(self)}
+        """Return every field as JSON data; `from_table` is the inverse. Empty `messages` are left out."""
+        table = {field.name: specs.to_table(getattr(self, field.name)) for field in fields(self)}
+        return table if self.messages else {name: value for name, value in table.items() if name != "messages"}
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Profile":
@@ -129,6 +133,8 @@ class Profile:
         points = len(found.cut_points)
         if len(found.macs) != points or len(found.parameters) != points or len(found.latency_ms) not in (0, points):
             raise MeasurementError(f"{file or 'a profile'}: {points} cut points need as many costs; measure them again")
+        if len(found.messages) not in (0, points + 1):
+            raise MeasurementError(f"{file or 'a profile'}: messages are {points + 1} counts; measure them again")
         return found
 
 
@@ -181,6 +187,7 @@ def profile_backbone(
         parameters=tuple(parameters[:-1]),
         total_parameters=count_parameters(backbone.module),
         uncounted=tuple(uncounted),
+        messages=message_counts(backbone.module, sample, chain.names),
     )
     if latency is None:
         return profile

@@ -3,6 +3,8 @@
 import warnings
 from typing import Any
 
+from torch import nn
+
 from eenas.errors import BackboneError
 
 
@@ -24,7 +26,16 @@ def installed_layers() -> Any | None:
     try:
         with warnings.catch_warnings():  # of TorchScript, which it uses while it is imported
             warnings.simplefilter("ignore")
-            from torch_geometric import nn
+            from torch_geometric import nn as layers
     except ImportError:
         return None
-    return nn
+    return layers
+
+
+def message_passing() -> type[nn.Module] | None:
+    """Return torch_geometric's class of layers that pass messages, or None if the library is not installed."""
+    if installed_layers() is None:
+        return None
+    from torch_geometric.nn.conv import MessagePassing  # tracing wraps the names of torch_geometric.nn, not these
+
+    return MessagePassing

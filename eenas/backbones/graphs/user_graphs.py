@@ -10,6 +10,7 @@ from torch import Tensor, fx, nn
 
 from eenas.backbones.graphs.geometric import installed_layers
 from eenas.backbones.graphs.graph_batch import GraphBatch
+from eenas.backbones.graphs.message_counts import passes_messages
 from eenas.backbones.graphs.packed_module import PackedModule
 from eenas.bounds import shortened_error
 from eenas.errors import CutError
@@ -46,13 +47,24 @@ def split_graphs(module: nn.Module, inputs: InputSpec, label: str) -> nn.Module:
         raise CutError(f"{label} runs other layers in training than in evaluation, so it cannot be cut; {_FIX}")
     places = {mode: [node for _, node in found] for mode, found in cuts.items()}
     parts: list[tuple[str, nn.Module]] = []
-    names = [*(name.replace(".", "_") for name, _ in cuts[False]), "output"]
+    names = _different([*(name.replace(".", "_") for name, _ in cuts[False]), "output"])
     for index, name in enumerate(names):
         made = {mode: _part(module, graph, places[mode], index) for mode, graph in graphs.items()}
         parts.append((name, GraphPart(made[True], made[False], width, is_last=index == len(names) - 1)))
         if index < len(names) - 1:
             width = shapes[places[False][index].name][1]
     return nn.Sequential(OrderedDict(parts))
+
+
+def _different(names: list[str]) -> list[str]:
+    """Return the names, with a number behind those that come again: a layer may be called twice."""
+    found: list[str] = []
+    for name in names:
+        count = 1
+        while (shown := name if count == 1 else f"{name}_{count}") in found:
+            count += 1
+        found.append(shown)
+    return found
 
 
 class GraphPart(PackedModule):
@@ -82,7 +94,7 @@ class _GraphTracer(fx.Tracer):
     def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
         """Whether a module is one step: a layer of a library, or one that passes messages."""
         is_library = type(m).__module__.startswith(("torch.nn", "torch_geometric"))
-        return _is_message_layer(m) or (is_library and not isinstance(m, nn.Sequential))
+        return passes_messages(m) or (is_library and not isinstance(m, nn.Sequential))
 
 
 def _traced(module: nn.Module, mode: bool, label: str) -> fx.Graph:
@@ -167,7 +179,8 @@ def _cuts(
     free = _independent(graph)
     bound = [node for node in steps if node not in free]
     last_use = {node: max((order[user] for user in node.users), default=-1) for node in bound}
-    layers = [node for node in bound if node.op == "call_module" and _passes_messages(module, str(node.target))]
+    calls = [node for node in bound if node.op == "call_module"]
+    layers = [node for node in calls if passes_messages(module.get_submodule(str(node.target)))]
     found: list[tuple[str, fx.Node]] = []
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         end = order[following] if following is not None else len(order)
@@ -183,7 +196,8 @@ def _cuts(
     if not found:
         raise CutError(
             f"{label} has no cut point: behind no message-passing layer is one tensor of node features all that the "
-            f"later layers use (a jumping connection to the classifier, for example, needs them all); {_FIX}"
+            f"later layers use (a jumping connection to the classifier, for example, needs them all; a layer "
+            f"is known by its class, MessagePassing of torch_geometric or MessageLayer of eenas); {_FIX}"
         )
     return found
 
@@ -197,15 +211,6 @@ def _independent(graph: fx.Graph) -> set[fx.Node]:
         if given or computed:
             free.add(node)
     return free
-
-
-def _passes_messages(module: nn.Module, name: str) -> bool:
-    return _is_message_layer(module.get_submodule(name))
-
-
-def _is_message_layer(layer: nn.Module) -> bool:
-    """Whether a layer passes messages: it derives from torch_geometric's class for that, or from eenas's."""
-    return any(kind.__name__ in ("MessagePassing", "MessageLayer") for kind in type(layer).__mro__)
 
 
 def _part(module: nn.Module, graph: fx.Graph, cuts: list[fx.Node], index: int) -> fx.GraphModule:

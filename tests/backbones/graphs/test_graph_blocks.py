@@ -190,6 +190,39 @@ def test_a_jumping_connection_leaves_the_cuts_that_it_does_not_pass() -> None:
     assert [name for name, _ in parts.named_children()] == ["conv1", "convs_1", "output"]  # the joined features
 
 
+def test_a_layer_that_is_called_again_is_a_part_of_its_own_each_time() -> None:
+    class Again(Own):
+        def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+            x = self.conv1(x, edge_index).relu()
+            for _ in range(2):
+                x = self.convs[0](x, edge_index).relu()
+            return torch.zeros(8, 6, device=x.device).index_add(0, batch, x)[:5]
+
+    torch.manual_seed(0)
+    own = Again().eval()
+    parts = split_graphs(own, TRANSFORM.inputs, "Again").eval()
+    assert [name for name, _ in parts.named_children()] == ["conv1", "convs_0", "convs_0_2", "output"]
+    packed = TRANSFORM.example(5)
+    batch = GraphBatch.of(packed, 4)
+    assert torch.allclose(parts(packed), own(batch.x, batch.edges, batch.graph_of), atol=1e-5)
+
+
+def test_a_layer_is_known_by_its_class_and_not_by_the_name_of_it() -> None:
+    class MessagePassing(nn.Linear):
+        """Only called so."""
+
+    class Called(Own):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first = MessagePassing(4, 4)
+
+        def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
+            return super().forward(self.first(x), edge_index, batch)
+
+    parts = split_graphs(Called(), TRANSFORM.inputs, "Called")
+    assert [name for name, _ in parts.named_children()] == ["conv1", "convs_0", "convs_1", "output"]
+
+
 def test_what_cannot_be_traced_or_run_is_said() -> None:
     class Branching(Own):
         def forward(self, x: Tensor, edge_index: Tensor, batch: Tensor) -> Tensor:
