@@ -97,8 +97,7 @@ def predict_nodes(
     Raises InputError for other features or nodes, for layers of the user that need more than a node's incoming edges,
     and PolicyError for a policy with another number of exits.
     """
-    if form not in FORMS:
-        raise InputError(f"the form of a prediction is one of {', '.join(FORMS)}, got {shortened(form)}")
+    check_form(form)
     if graph.features != network.encoder.in_features:
         raise InputError(
             f"the network takes {network.encoder.in_features} features a node, got a graph with {graph.features}"
@@ -123,6 +122,12 @@ def predict_nodes(
         return run.answers(rule, taking_part.to(device), asked, full, exact=form == "exact")
     finally:
         network.train(was_training)
+
+
+def check_form(form: str) -> None:
+    """Raise InputError for an unknown form."""
+    if form not in FORMS:
+        raise InputError(f"the form of a prediction is one of {', '.join(FORMS)}, got {shortened(form)}")
 
 
 class _NodeRun:

@@ -26,8 +26,9 @@ class NodeTraining:
     `loss_weights` is a scheme of `exit_weights`. `distillation` in [0, 1] is the share of the loss of the earlier exits
     that the final exit teaches, on all nodes (inception distillation of Zhang et al. 2023, "NAI"). `frozen_share` in
     [0, 1] is the share of steps in which each node leaves at a random exit and sends its features from then on, which
-    prepares the network for the frozen form of `predict_nodes`. The weights with the lowest loss on a tenth of the
-    train split (`tune`) are kept, and training ends after `patience` epochs without a lower one.
+    prepares the network for the frozen form of `predict_nodes`; nobody is taught in these. `final_only` trains the
+    final exit alone, the network without exits. The weights with the lowest loss on a tenth of the train split (`tune`)
+    are kept, and training ends after `patience` epochs without a lower one.
     """
 
     epochs: int = 300
@@ -37,6 +38,7 @@ class NodeTraining:
     distillation: float = 0.0
     temperature: float = 2.0
     frozen_share: float = 0.0
+    final_only: bool = False
     patience: int = 60
     seed: int = 0
 
@@ -56,7 +58,7 @@ class NodeTraining:
 
 @dataclass(frozen=True)
 class NodeTrainingReport:
-    """The number of epochs run, and the lowest mean loss of all exits on the nodes of `tune`."""
+    """The number of epochs run, and the lowest mean loss of the trained exits on the nodes of `tune`."""
 
     epochs: int
     tune_loss: float
@@ -85,6 +87,8 @@ def _train(network: NodeNetwork, task: NodeTask, training: NodeTraining) -> Node
     train, tune = (torch.from_numpy(rows[each]).to(device) for each in (kept, held))
     labels = torch.from_numpy(np.array(task.labels)).to(device)
     weights = exit_weights(training.loss_weights, network.macs(float(task.graph.edges.shape[1]) / len(x)), 1.0)
+    if training.final_only:
+        weights[:-1] = 0.0
     optimizer = torch.optim.AdamW(network.parameters(), training.learning_rate, weight_decay=training.weight_decay)
     best, best_state, best_epoch, epoch = float("inf"), copy.deepcopy(network.state_dict()), 0, 0
     for epoch in range(1, training.epochs + 1):
@@ -96,8 +100,9 @@ def _train(network: NodeNetwork, task: NodeTask, training: NodeTraining) -> Node
         loss = torch.zeros((), device=device)
         for k, each in enumerate(logits):
             reached = train if leaves is None else train[leaves[train] >= k]
-            if len(reached):
-                loss = loss + float(weights[k]) * _loss(each, logits[-1], labels, reached, training)
+            if len(reached) and weights[k]:
+                teacher = None if leaves is not None or k == network.hops else logits[-1]
+                loss = loss + float(weights[k]) * _loss(each, teacher, labels, reached, training)
         if not bool(torch.isfinite(loss)):
             raise DivergedError(
                 f"the loss is not finite (learning_rate={training.learning_rate:g}); lower the learning rate"
@@ -105,7 +110,7 @@ def _train(network: NodeNetwork, task: NodeTask, training: NodeTraining) -> Node
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
-        value = _tune_loss(network, x, edges, labels, tune)
+        value = _tune_loss(network, x, edges, labels, tune, final_only=training.final_only)
         if value < best:
             best, best_state, best_epoch = value, copy.deepcopy(network.state_dict()), epoch
         elif epoch - best_epoch >= training.patience:
@@ -115,17 +120,20 @@ def _train(network: NodeNetwork, task: NodeTask, training: NodeTraining) -> Node
     return NodeTrainingReport(epoch, best)
 
 
-def _loss(logits: Tensor, final: Tensor, labels: Tensor, rows: Tensor, training: NodeTraining) -> Tensor:
-    """Return the loss of an exit on the nodes `rows`; the final exit teaches the earlier ones on all nodes."""
+def _loss(logits: Tensor, teacher: Tensor | None, labels: Tensor, rows: Tensor, training: NodeTraining) -> Tensor:
+    """Return the loss of an exit on the nodes `rows`; the logits of a teacher teach it on all nodes."""
     loss = functional.cross_entropy(logits[rows], labels[rows])
-    if training.distillation and logits is not final:
-        taught = distillation_loss(logits, final, training.temperature)
+    if training.distillation and teacher is not None:
+        taught = distillation_loss(logits, teacher, training.temperature)
         loss = (1 - training.distillation) * loss + training.distillation * taught
     return loss
 
 
 @torch.no_grad()
-def _tune_loss(network: NodeNetwork, x: Tensor, edges: Tensor, labels: Tensor, tune: Tensor) -> float:
+def _tune_loss(
+    network: NodeNetwork, x: Tensor, edges: Tensor, labels: Tensor, tune: Tensor, *, final_only: bool
+) -> float:
     network.eval()
-    losses = [functional.cross_entropy(each[tune], labels[tune]) for each in network(x, edges)]
+    logits = network(x, edges)
+    losses = [functional.cross_entropy(each[tune], labels[tune]) for each in (logits[-1:] if final_only else logits)]
     return float(torch.stack(losses).mean())
