@@ -35,6 +35,20 @@ def masked_maximum(tokens: Tensor, mask: Tensor) -> Tensor:
     return torch.where(mask.any(dim=1, keepdim=True), found, 0.0)
 
 
+def pooled(tokens: Tensor, mask: Tensor | None, pool: str, alpha: Tensor | None) -> Tensor:
+    """Return tokens [N, L, D] pooled to [N, D] where the mask [N, L] is true (None: everywhere).
+
+    `pool` is "avg", "max" or, with the learned `alpha`, "mixed", as in `Pooling`.
+    """
+    if pool == "avg":
+        return tokens.mean(dim=1) if mask is None else masked_mean(tokens, mask)
+    highest = tokens.amax(dim=1) if mask is None else masked_maximum(tokens, mask)
+    if alpha is None:
+        return highest
+    share = torch.sigmoid(alpha)
+    return share * highest + (1 - share) * pooled(tokens, mask, "avg", None)
+
+
 class MaskedPooling(nn.Module):
     """Pools tokens or a series with carried columns to a vector [N, D], without the padding and prefix tokens.
 
@@ -52,13 +66,8 @@ class MaskedPooling(nn.Module):
         tokens, mask = split_carried(features, self.shape)
         assert mask is not None
         tokens = tokens.transpose(1, 2) if self.norm is None else self.norm(tokens)
-        tokens, mask = tokens[:, self.shape.prefix_tokens :], mask[:, self.shape.prefix_tokens :]
-        if self.pool == "avg":
-            return masked_mean(tokens, mask)
-        if self.alpha is None:
-            return masked_maximum(tokens, mask)
-        share = torch.sigmoid(self.alpha)
-        return share * masked_maximum(tokens, mask) + (1 - share) * masked_mean(tokens, mask)
+        begin = self.shape.prefix_tokens
+        return pooled(tokens[:, begin:], mask[:, begin:], self.pool, self.alpha)
 
 
 def refuse_carried(shape: FeatureShape, label: str) -> None:

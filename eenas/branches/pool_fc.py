@@ -43,8 +43,8 @@ class PoolFc(Branch):
         check_classes(self, num_classes)
         self.check(feature_shape)
         if feature_shape.carried:
-            pooled = MaskedPooling(feature_shape, self.pool)
-            return nn.Sequential(pooled, nn.Linear(feature_shape.channels, num_classes))
+            masked = MaskedPooling(feature_shape, self.pool)
+            return nn.Sequential(masked, nn.Linear(feature_shape.channels, num_classes))
         front: nn.Module
         if feature_shape.kind == "tokens":
             front = PooledTokens(feature_shape)

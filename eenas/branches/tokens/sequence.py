@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Pool
-from eenas.branches.masked import masked_maximum, masked_mean, split_carried
+from eenas.branches.masked import pooled, split_carried
 from eenas.errors import BranchError
 
 _LOW = -1e4
@@ -47,10 +47,7 @@ class SequencePooling(nn.Module):
 
     def forward(self, tokens: Tensor, mask: Tensor | None) -> Tensor:
         """Return the pooled tokens [N, D]; 0 for a sequence of padding."""
-        if self.alpha is None:
-            return _mean(tokens, mask) if self.pool == "avg" else _maximum(tokens, mask)
-        share = torch.sigmoid(self.alpha)
-        return share * _maximum(tokens, mask) + (1 - share) * _mean(tokens, mask)
+        return pooled(tokens, mask, self.pool, self.alpha)
 
 
 def masked_softmax(scores: Tensor, mask: Tensor | None) -> Tensor:
@@ -65,11 +62,3 @@ def check_sequence(shape: FeatureShape, label: str) -> None:
     """Raise BranchError for a vector. `label` names the branch."""
     if shape.kind == "vector":
         raise BranchError(f"{label}: needs tokens, a series or a map, got a vector of {shape}; use fc or mlp there")
-
-
-def _mean(tokens: Tensor, mask: Tensor | None) -> Tensor:
-    return tokens.mean(dim=1) if mask is None else masked_mean(tokens, mask)
-
-
-def _maximum(tokens: Tensor, mask: Tensor | None) -> Tensor:
-    return tokens.amax(dim=1) if mask is None else masked_maximum(tokens, mask)
