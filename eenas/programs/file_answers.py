@@ -11,16 +11,11 @@ from numpy.typing import NDArray
 
 from eenas.errors import InputError, PictureError
 from eenas.escaping import one_line
-from eenas.programs.preprocessing.graph_preprocessing import GraphPreprocessing
-from eenas.programs.preprocessing.series_preprocessing import SeriesPreprocessing
+from eenas.programs.preprocessing.image_preprocessing import ImagePreprocessing
+from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.preprocessing.text_preprocessing import TextPreprocessing
 from eenas.programs.runtime import ExportedModel
-from eenas.tasks.images.image_files import endings, is_hidden
-
-SERIES_ENDINGS: tuple[str, ...] = (".npy",)
-GRAPH_ENDINGS: tuple[str, ...] = (".npz",)
-TEXT_ENDINGS: tuple[str, ...] = (".txt",)
-_KINDS = {SERIES_ENDINGS: ("series", ""), GRAPH_ENDINGS: ("graphs", ""), TEXT_ENDINGS: ("text", "")}
+from eenas.tasks.images.image_files import is_hidden
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,24 +49,25 @@ class Unanswered:
 def answer_files(model: ExportedModel, paths: Sequence[Path | str]) -> Iterator[FileAnswer | Unanswered]:
     """Answer files in order, with batch size 1. A folder stands for the matching files directly in it, sorted by name.
 
-    The files are images, `.npy` files for a model of series (`SeriesPreprocessing.prepare`), or `.npz` files for a
-    model of graphs (`GraphPreprocessing.prepare`). An unreadable file
+    The preprocessing of the model reads them (`Preprocessing.prepare`) and states their endings. An unreadable file
     yields `Unanswered`. For a model of texts, a path is a file with a text in each line, and a str that is no file is
-    itself a text. Raises InputError for a model of images whose number of channels no image file has.
+    itself a text. Raises InputError for a model whose samples no file holds, such as images of four channels.
     """
     preprocessing = model.manifest.preprocessing
     if isinstance(preprocessing, TextPreprocessing):
         yield from _text_answers(model, preprocessing, paths)
         return
-    known = GRAPH_ENDINGS if isinstance(preprocessing, GraphPreprocessing) else SERIES_ENDINGS
-    if not isinstance(preprocessing, SeriesPreprocessing | GraphPreprocessing):
-        if preprocessing.shape[0] not in (1, 3):
-            raise InputError(
-                f"image files have 1 or 3 channels, this model takes {preprocessing.shape[0]}; call predict from Python"
-            )
-        known = tuple(endings())
+    if isinstance(preprocessing, ImagePreprocessing) and preprocessing.shape[0] not in (1, 3):
+        raise InputError(
+            f"image files have 1 or 3 channels, this model takes {preprocessing.shape[0]}; call predict from Python"
+        )
+    if not preprocessing.file_endings():
+        raise InputError(
+            f"{type(preprocessing).__name__} of this model names no endings of files (file_endings); call predict from "
+            "Python"
+        )
     is_warm = False
-    for file in (file for path in paths for file in _files(Path(path), known)):
+    for file in (file for path in paths for file in _files(Path(path), preprocessing)):
         if isinstance(file, Unanswered):
             yield file
             continue
@@ -94,10 +90,12 @@ def _text_answers(
     """Answer texts and the texts in files, one at a time."""
     is_warm = False
     for source in sources:
-        is_file = isinstance(source, Path) or os.path.exists(source) or source.lower().endswith(TEXT_ENDINGS)
+        is_file = (
+            isinstance(source, Path) or os.path.exists(source) or source.lower().endswith(preprocessing.file_endings())
+        )
         given: list[Path | str | Unanswered] = [source]
         if is_file:
-            given = [*_files(Path(source), TEXT_ENDINGS)]
+            given = [*_files(Path(source), preprocessing)]
         for each in given:
             if isinstance(each, Unanswered):
                 yield each
@@ -132,7 +130,8 @@ def _answer(model: ExportedModel, file: Path | None, number: int | None, sample:
     )
 
 
-def _files(path: Path, known: tuple[str, ...]) -> list[Path | Unanswered]:
+def _files(path: Path, preprocessing: Preprocessing) -> list[Path | Unanswered]:
+    known, kind = preprocessing.file_endings(), preprocessing.files
     shown = one_line(str(path))
     if not os.path.exists(path):
         return [Unanswered(file=path, reason=f"{shown}: no such file; give files or folders with samples")]
@@ -144,7 +143,7 @@ def _files(path: Path, known: tuple[str, ...]) -> list[Path | Unanswered]:
         return [Unanswered(file=path, reason=f"{shown}: cannot be read ({error.strerror}); change its permissions")]
     found = [path / name for name in names if name.lower().endswith(known)]
     if not found:
-        kind, more = _KINDS.get(known, ("image", ", ..."))
+        more = ", ..." if len(known) > 6 else ""
         return [Unanswered(file=path, reason=f"{shown}: contains no {kind} files ({', '.join(known[:6])}{more})")]
     return [_hidden(file) if is_hidden(file.name) else file for file in found]
 

@@ -19,6 +19,7 @@ from eenas.designs.design import Design, Placed
 from eenas.errors import ExportError, InputError, PluginError
 from eenas.networks.assembly import build_network
 from eenas.policies.kinds.threshold import ThresholdPolicy
+from eenas.programs.file_answers import answer_files
 from eenas.programs.manifest import read_manifest
 from eenas.programs.model_folder import Package, load, write_folder
 from eenas.programs.parity import compare, validation_samples
@@ -88,6 +89,26 @@ def test_the_programs_answer_as_the_network_at_every_length(made, folder, sample
     model.warm_up(2)
     with pytest.raises(InputError, match="int64"):
         model.predict(batch.astype(np.float32))
+
+
+def test_a_kind_of_input_states_the_files_that_it_reads(folder, tmp_path, monkeypatch):
+    model = load_model(folder, trust_code=True)
+    (tmp_path / "notes.md").touch()
+    with pytest.raises(
+        InputError, match=r"TokenPreprocessing of this model names no endings of files \(file_endings\)"
+    ):
+        list(answer_files(model, [tmp_path]))
+    monkeypatch.setattr(TokenPreprocessing, "file_endings", lambda self: (".ids",))
+    monkeypatch.setattr(TokenPreprocessing, "files", "token")
+    (nothing,) = answer_files(model, [tmp_path])
+    assert nothing.reason == f"{tmp_path}: contains no token files (.ids)"
+    (tmp_path / "one.ids").write_text("5 6 7")
+    prepare = TokenPreprocessing.prepare
+    monkeypatch.setattr(
+        TokenPreprocessing, "prepare", lambda self, files: prepare(self, [np.loadtxt(each) for each in files])
+    )
+    (answer,) = answer_files(model, [tmp_path])
+    assert answer.label == model.classes[int(model.predict(model.preprocess(tmp_path / "one.ids")).classes[0])]
 
 
 def test_pt2_does_so_too(made, tmp_path, samples):

@@ -11,8 +11,8 @@ from eenas.errors import PictureError, TaskError
 from eenas.tasks.images import picture
 from eenas.tasks.images.folder import folder_task
 from eenas.tasks.images.frame import Frame
-from eenas.tasks.images.image_files import Header, endings, read_headers
-from eenas.tasks.images.picture import prepare_picture
+from eenas.tasks.images.image_files import Header, read_headers
+from eenas.tasks.images.picture import image_endings, prepare_picture
 from eenas.tasks.images.picture_check import check_files
 from tests.tasks.test_folder import fill
 
@@ -44,7 +44,7 @@ def nothing_decoded(monkeypatch):
 
 def test_nothing_is_decoded_of_any_format_that_can_be_written(tmp_path, request):
     made = []
-    for ending in endings():
+    for ending in image_endings():
         for mode in MODES:
             file = tmp_path / f"{mode.replace(';', '')}{ending}"
             try:
@@ -86,7 +86,7 @@ def test_large_jpegs_are_taken_by_their_header_as_far_as_they_can_be_decoded_sma
 def test_icons_are_not_read_under_any_name(tmp_path, ending, nothing_decoded):
     """Pillow decodes the first while it opens it, and the second's pictures are of other sizes than it claims."""
     (tmp_path / "a.png").write_bytes(icon(ending))
-    assert f".{ending}" not in endings()
+    assert f".{ending}" not in image_endings()
     assert "a.png: a corrupt image (unknown image format)" in read_headers([tmp_path / "a.png"])[0]
     with pytest.raises(PictureError, match="unknown image format"):
         prepare_picture(tmp_path / "a.png", Frame(8, 8), 3)
@@ -101,7 +101,7 @@ def icon(kind):
 
 
 def test_postscript_is_not_run_under_another_name(tmp_path):
-    assert ".eps" not in endings()
+    assert ".eps" not in image_endings()
     (tmp_path / "a.png").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n")
     with Image.open(tmp_path / "a.png") as image:
         assert image.format == "EPS"

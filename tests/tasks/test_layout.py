@@ -9,7 +9,7 @@ from PIL import Image
 
 from eenas.errors import TaskError
 from eenas.tasks.images.folder import folder_task
-from eenas.tasks.images.image_files import endings
+from eenas.tasks.images.picture import image_endings
 from eenas.tasks.spec import TaskSpec
 from tests.tasks.test_folder import fill
 
@@ -99,8 +99,8 @@ def test_every_ending_of_pillow_is_read_and_others_are_counted(tmp_path):
     assert sum(map(len, task.splits)) == 16 + 5
     assert "the extension is not that of an image: 2 .txt, 1 " in said(task)
     assert "1 without extension" in said(task)
-    assert {".avif", ".jp2", ".jfif"} <= set(endings())
-    assert not {".eps", ".mpg", ".h5"} & set(endings())
+    assert {".avif", ".jp2", ".jfif"} <= set(image_endings())
+    assert not {".eps", ".mpg", ".h5"} & set(image_endings())
 
 
 def test_links_pipes_and_folders_called_like_pictures(tmp_path):

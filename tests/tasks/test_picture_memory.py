@@ -7,8 +7,8 @@ from PIL import Image
 from eenas.errors import PictureError
 from eenas.tasks.images import picture, picture_memory
 from eenas.tasks.images.frame import Frame
-from eenas.tasks.images.image_files import endings, read_headers
-from eenas.tasks.images.picture import opened, prepare_picture
+from eenas.tasks.images.image_files import read_headers
+from eenas.tasks.images.picture import image_endings, opened, prepare_picture
 from eenas.tasks.images.picture_memory import decoded_bytes
 
 W, H = 71, 53
@@ -47,7 +47,7 @@ def each(file):
 def test_the_memory_of_formats_differs(tmp_path):
     image = Image.new("RGBA", (64, 64))
     for ending, count in (("png", 9), ("webp", 24), ("avif", 24), ("jp2", 28), ("bmp", 9), ("dds", 17)):
-        if f".{ending}" in endings():  # Pillow reads AVIF since 11.3
+        if f".{ending}" in image_endings():  # Pillow reads AVIF since 11.3
             image.save(tmp_path / f"a.{ending}")
             assert each(tmp_path / f"a.{ending}") == count
     image.convert("RGB").save(tmp_path / "a.jpg")

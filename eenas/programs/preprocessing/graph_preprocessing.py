@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class GraphPreprocessing(Preprocessing):
     at which costs are stated. Raises InputError for invalid numbers.
     """
 
+    files: ClassVar[str] = "graph"
     features: int
     slots: int
     nodes: int
@@ -33,6 +34,10 @@ class GraphPreprocessing(Preprocessing):
         for name, value, least in (("features", self.features, 1), ("slots", self.slots, 0), ("nodes", self.nodes, 1)):
             if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= _MOST_COLUMNS:
                 raise InputError(f"{name} of graphs must be a whole number of at least {least}, got {value!r:.60}")
+
+    def file_endings(self) -> tuple[str, ...]:
+        """See `Preprocessing.file_endings`."""
+        return (".npz",)
 
     @property
     def shape(self) -> tuple[int, int]:

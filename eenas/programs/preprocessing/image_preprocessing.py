@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eenas.errors import InputError
 from eenas.programs.preprocessing.preprocessing import Preprocessing, check_finite, check_is_array
 from eenas.tasks.images.frame import FITS, Fit, Frame, canonical_size
-from eenas.tasks.images.picture import prepare_picture
+from eenas.tasks.images.picture import image_endings, prepare_picture
 from eenas.tasks.images.statistics import check_statistics
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in the network's transform
@@ -26,6 +26,7 @@ class ImagePreprocessing(Preprocessing):
     InputError for invalid numbers.
     """
 
+    files: ClassVar[str] = "image"
     size: int | Sequence[int]
     channels: int
     mean: Sequence[float]
@@ -48,6 +49,10 @@ class ImagePreprocessing(Preprocessing):
             raise InputError(f"size must be positive, a number or [H, W], got {self.size!r}") from None
 
     frame: Frame = field(init=False)
+
+    def file_endings(self) -> tuple[str, ...]:
+        """See `Preprocessing.file_endings`."""
+        return image_endings()
 
     @property
     def shape(self) -> tuple[int, int, int]:

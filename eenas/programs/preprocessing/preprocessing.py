@@ -4,7 +4,7 @@ import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,11 @@ class Preprocessing(ABC):
 
     `prepare` makes a batch for `checked` from single samples in files or memory. `checked` transforms raw batches and
     rejects batches that a program does not accept.
+
+    `files` names the samples of this kind in messages about files: "image", "series".
     """
+
+    files: ClassVar[str] = "sample"
 
     @property
     @abstractmethod
@@ -40,6 +44,10 @@ class Preprocessing(ABC):
     @abstractmethod
     def checked(self, batch: NDArray[Any]) -> NDArray[Any]:
         """Return the batch as the programs take it. Raises InputError if the model does not accept it."""
+
+    def file_endings(self) -> tuple[str, ...]:
+        """The extensions of the files that `prepare` reads, lower-case with dots. By default it reads none."""
+        return ()
 
     def opened_in(self, folder: Path) -> "Preprocessing":
         """The same with its files in the folder of a model, such as a tokenizer. By default there are none."""

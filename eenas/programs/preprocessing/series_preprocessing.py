@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class SeriesPreprocessing(Preprocessing):
     series [channels - 1, n] of up to `length` points get theirs from `prepare`. Raises InputError for invalid numbers.
     """
 
+    files: ClassVar[str] = "series"
     channels: int
     length: int
     mean: Sequence[float] = ()
@@ -47,6 +48,10 @@ class SeriesPreprocessing(Preprocessing):
     def real(self) -> int:
         """The channels of a series, without the mask."""
         return self.channels - self.masked
+
+    def file_endings(self) -> tuple[str, ...]:
+        """See `Preprocessing.file_endings`."""
+        return (".npy",)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ class TextPreprocessing(Preprocessing):
     numbers.
     """
 
+    files: ClassVar[str] = "text"
     vocabulary: int
     max_length: int
     pad: int
@@ -48,6 +49,10 @@ class TextPreprocessing(Preprocessing):
                 raise InputError(f"{name} of texts must be a whole number from {least} to {most}, got {value!r:.60}")
         if self.pad >= self.vocabulary or self.length > self.max_length or not isinstance(self.tokenizer, str):
             raise InputError(f"pad must be an id, length at most max_length, and tokenizer a text, got {self!r:.200}")
+
+    def file_endings(self) -> tuple[str, ...]:
+        """See `Preprocessing.file_endings`."""
+        return (".txt",)
 
     @property
     def shape(self) -> tuple[int]:

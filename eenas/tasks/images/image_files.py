@@ -6,7 +6,6 @@ import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import BinaryIO, TypeVar, final
 
@@ -20,7 +19,7 @@ from eenas.escaping import one_line
 from eenas.tasks.images.depth import is_deep, loses_bits
 from eenas.tasks.images.frame import Fit, Frame, Size
 from eenas.tasks.images.orientation import orientation
-from eenas.tasks.images.picture import bounded, opened, prepare_picture, read_formats
+from eenas.tasks.images.picture import bounded, image_endings, opened, prepare_picture
 from eenas.tasks.images.pixels import Pixels
 
 _END_BYTES = 32 << 10  # the digest covers the length of a file and this many bytes of either end
@@ -51,19 +50,9 @@ class Header:
     digest: bytes
 
 
-@cache
-def endings() -> tuple[str, ...]:
-    """Return the extensions, lower-case with dots, of the files that are read as images."""
-    from PIL import Image
-
-    read = read_formats()
-    known = Image.registered_extensions().items()
-    return tuple(sorted(end for end, kind in known if kind in Image.OPEN and kind in read))
-
-
 def is_image(name: str) -> bool:
     """Whether the name is that of an image file: with an extension that Pillow reads, and not hidden."""
-    return not is_hidden(name) and os.path.splitext(name)[1].lower() in endings()
+    return not is_hidden(name) and os.path.splitext(name)[1].lower() in image_endings()
 
 
 def is_hidden(name: str) -> bool:

@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from eenas.errors import TaskError
 from eenas.escaping import one_line
-from eenas.tasks.images.image_files import endings, is_hidden, is_image, name_below
+from eenas.tasks.images.image_files import is_hidden, is_image, name_below
+from eenas.tasks.images.picture import image_endings
 from eenas.tasks.spec import SOURCE_NAMES, SourceName
 
 ROLES: dict[str, SourceName] = {
@@ -138,7 +139,7 @@ def images_below(folder: Path, root: Path, skipped: SkippedFiles, taken: dict[Fo
             else:
                 files.append(file)
     if not files:
-        few = ", ".join(end for end in endings() if end in (".jpg", ".png", ".webp", ".tif", ".bmp"))
+        few = ", ".join(end for end in image_endings() if end in (".jpg", ".png", ".webp", ".tif", ".bmp"))
         raise TaskError(
             f"{one_line(str(folder))}: the class folder holds no image ({few} and others); add images or remove it"
         )

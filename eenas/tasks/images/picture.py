@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -138,6 +139,16 @@ def read_formats() -> list[str]:
     Image.preinit()  # the usual ones are tried first
     Image.init()
     return [kind for kind in Image.ID if kind not in NO_PICTURES]
+
+
+@cache
+def image_endings() -> tuple[str, ...]:
+    """Return the extensions, lower-case with dots, of the files that are read as images."""
+    from PIL import Image
+
+    read = read_formats()
+    known = Image.registered_extensions().items()
+    return tuple(sorted(end for end, kind in known if kind in Image.OPEN and kind in read))
 
 
 def flattened(image: Any, channels: int, white: int | None = None) -> Any:
