@@ -4,13 +4,14 @@ import contextlib
 import errno
 import re
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
 
 from eenas.errors import MachineError
+from eenas.measurement.pauses import announced, pausing, released
 from eenas.progress import notify
 
 SOON = 2.0
@@ -28,17 +29,42 @@ _NO_LOCKS = {errno.ENOSYS, errno.ENOLCK, errno.EOPNOTSUPP}
 def device_lock(device: torch.device) -> Iterator[None]:
     """Hold the lock of `device` inside the block, across all processes and threads, after waiting for it.
 
-    The lock is a file in the temporary folder, and is released when its process ends. File systems without locks do
-    not lock. The lock is not reentrant. Raises MachineError if the file cannot be created.
+    Trials of other workers that the measurement would disturb pause meanwhile (see `at_work`). The lock is a file in
+    the temporary folder, and is released when its process ends. File systems without locks do not lock. The lock is not
+    reentrant. Raises MachineError if the file cannot be created.
     """
-    with locked(lock_file(device), f"the device {device}, which runs one measurement at a time"):
+    what = f"the device {device}, which runs one measurement at a time"
+    with released(), locked(lock_file(device), what), announced(_folder(), _name(device)):
+        yield
+
+
+@contextlib.contextmanager
+def at_work(device: torch.device, idle: Callable[[], object] = lambda: None) -> Iterator[None]:
+    """Run a trial on `device` inside the block, with pauses while a measurement of another process runs.
+
+    Measurements on a CPU pause every trial on the machine, since each uses the CPU. Those on another device pause the
+    trials on it. `idle` is called at the points of pauses.
+    """
+    names = tuple(dict.fromkeys((_name(torch.device("cpu")), _name(device))))
+    with pausing(_folder(), names, idle):
         yield
 
 
 def lock_file(device: torch.device) -> Path:
     """Return the path of the lock file, in the temporary folder, common to all users of the machine."""
-    name = re.sub(r"[^a-z0-9]+", "-", f"{device.type}-{device.index or 0}")
-    return Path(tempfile.gettempdir()) / FOLDER / f"eenas-{name}.lock"
+    return _folder() / f"eenas-{_name(device)}.lock"
+
+
+def _folder() -> Path:
+    return Path(tempfile.gettempdir()) / FOLDER
+
+
+def _name(device: torch.device) -> str:
+    """Return the name of a device in file names: of a GPU its identifier, since processes number GPUs differently."""
+    number: object = device.index or 0
+    if device.type == "cuda" and torch.cuda.is_available():
+        number = getattr(torch.cuda.get_device_properties(device), "uuid", number)
+    return re.sub(r"[^a-z0-9]+", "-", f"{device.type}-{number}".lower())
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ class Latency:
     `device` and `runtime` are full names; `threads` counts host threads. `low_ms` and `high_ms` are the quartiles, and
     `rejected` is the number of runs excluded because of other load. `doubtful` means that too few runs were left, or
     that the latency contradicts its neighbours; rely on the interval then, not on the median. `reference_ms` is the
-    time of the plain backbone in the same rounds (None: not timed).
+    time of the plain backbone in the same rounds (None: not timed). `node` is the machine that measured it.
     """
 
     median_ms: float
@@ -109,6 +109,7 @@ class Latency:
     rejected: int = 0
     doubtful: bool = False
     reference_ms: float | None = None
+    node: str = ""
 
     @property
     def interval(self) -> str:
@@ -123,8 +124,11 @@ class Latency:
         return f"{self.device}, {threads}, batch {self.batch}, {self.dtype}, {self.runtime}"
 
     def to_table(self) -> dict[str, Any]:
-        """Return every field as JSON data; `from_table` is the inverse."""
-        return asdict(self)
+        """Return every field as JSON data; `from_table` is the inverse. Earlier versions did not record the node."""
+        table = asdict(self)
+        if not self.node:
+            del table["node"]
+        return table
 
     @classmethod
     def from_table(cls, table: Mapping[str, Any], *, file: str = "", key: str = "") -> "Latency":

@@ -12,6 +12,7 @@ import torch
 from eenas.measurement.device_lock import device_lock
 from eenas.measurement.devices import device_name
 from eenas.measurement.latency import Latency, LatencySpec, summarise, torch_runtime
+from eenas.measurement.node import node_name
 from eenas.measurement.stopwatch import SLACK_MS, Run, Stopwatch, TimedRun, torch_threads
 
 LEAST_REPEATS = 3
@@ -165,6 +166,7 @@ class Rounds:
             high_ms=max(sample.wall_ms for sample in samples) if is_doubtful else high,
             rejected=len(samples) - len(times),
             doubtful=is_doubtful,
+            node=node_name(),
         )
 
 

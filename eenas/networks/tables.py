@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.backbones.memory_format import laid
+from eenas.measurement.pauses import pause_point
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.exit_table import ExitTable
@@ -65,6 +66,7 @@ def batches(network: EarlyExitNetwork, split: Split, batch_size: int, device: to
     transform = network.transform
     source = split.reader(transform.inputs)
     for start in range(0, len(split), batch_size):
+        pause_point()
         indices = np.arange(start, min(start + batch_size, len(split)))
         yield laid(transform(source[indices].to(device)), network.memory_format)
 

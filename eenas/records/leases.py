@@ -10,6 +10,7 @@ from uuid import uuid4
 from sqlalchemy import delete, select, update
 
 from eenas.errors import EenasError, StorageError
+from eenas.measurement.pauses import pause_point
 from eenas.progress import Finished, Listener, Notice, Started, silent
 from eenas.records.database import Database
 from eenas.records.tables import LEASES
@@ -87,6 +88,7 @@ class Leases:
             if not told:
                 self._listener(Started(phase))
                 told = True
+            pause_point()
             if self._while_waiting is not None:
                 self._while_waiting()
             time.sleep(POLL)

@@ -26,7 +26,7 @@ class DatabaseCache:
         self, database: Database, *, remeasure: bool = False, after_put: Callable[[], object] | None = None
     ) -> None:
         """`after_put` is called whenever a value was stored and may raise."""
-        self._database, self._remeasure, self._after_put = database, remeasure, after_put
+        self.database, self._remeasure, self._after_put = database, remeasure, after_put
         self._seen: dict[str, str] = {}
 
     def get(self, key: str) -> dict[str, Any] | None:
@@ -50,9 +50,9 @@ class DatabaseCache:
         digest = _digest(key)
         row = {"digest": digest, "key": key, "value": json.dumps(value)}
         if self._remeasure and key.startswith(MEASURED) and digest not in self._seen:
-            self._database.upsert(MEASUREMENTS, row)
+            self.database.upsert(MEASUREMENTS, row)
         else:
-            self._database.insert(MEASUREMENTS, row)
+            self.database.insert(MEASUREMENTS, row)
         self._seen.pop(digest, None)
         kept = self._read(digest)
         self._seen[digest] = row["value"] if kept is None else kept
@@ -62,7 +62,7 @@ class DatabaseCache:
         return found
 
     def _read(self, digest: str) -> str | None:
-        with self._database.transaction() as connection:
+        with self.database.transaction() as connection:
             row = connection.execute(select(MEASUREMENTS.c.value).where(MEASUREMENTS.c.digest == digest)).first()
         return None if row is None else str(row.value)
 

@@ -9,6 +9,7 @@ import optuna
 from optuna.trial import TrialState
 
 from eenas.errors import StudyError
+from eenas.measurement.node import NODE
 from eenas.names import check_name
 from eenas.progress import Notice
 from eenas.records.studies import MARK, StudyRecord, StudyRecords
@@ -66,12 +67,27 @@ def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, An
             f"the study {name!r} belongs to another search: {differs_from(context, identity, known)}; give another "
             "--name, or the flags that it was started with"
         )
+    if known is not None and (other := _measured_elsewhere(context, known)):
+        raise StudyError(other)
     if known is None and not is_named:
         alike = [each for each in records.list() if _is_alike(each, identity, context.task.name)]
         if alike:
             nearest = min(reversed(alike), key=lambda each: len(differences(identity, each.identity)))
             context.listener(Notice(f"{name} is a new study; {_differing(context, identity, nearest)}"))
     return name, identity
+
+
+def _measured_elsewhere(context: StudyContext, record: StudyRecord) -> str:
+    """Return an error for a study whose latencies were measured on another node than those of `context`, or ""."""
+    latency = context.profile.total_latency
+    table = record.facts.get("profile", {}).get("total_latency") or {}
+    here, there = "" if latency is None else latency.node, str(table.get("node", ""))
+    if not (here and there) or here == there:
+        return ""
+    return (
+        f"the latencies of the study {record.name!r} were measured on the node {there!r}, those in this storage now on "
+        f"{here!r}; set {NODE}={there} if it is the same machine, or give another --name"
+    )
 
 
 def _unnamed(records: StudyRecords, identity: dict[str, Any], task: str) -> str:

@@ -92,6 +92,7 @@ def _run_trials(
                 listener(Notice(f"the time limit is reached after {total - left} of {total} trials"))
                 return
             if (own := left - running(study)) <= 0:  # other workers run the rest; a dead one is noticed here
+                objective.serve()
                 time.sleep(POLL)
                 continue
             with experimental():

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from eenas.backbones.transforms.transform import Transform
 from eenas.errors import TrainingError
+from eenas.measurement.pauses import pause_point
 from eenas.seeding import derive
 from eenas.tasks.split import Split
 from eenas.tasks.task import Task
@@ -76,6 +77,7 @@ class Batches:
                     generator.manual_seed(derive(self._seed, "augment", *drawn))
                     samples = self._samples.augmented(samples, flip=self._flip, generator=generator)
                 labels = self._labels[torch.from_numpy(parts[index])].to(self._device, non_blocking=True)
+                pause_point()
                 yield self._transform(samples), labels
 
     def labels(self, number: int) -> Iterator[Tensor]:

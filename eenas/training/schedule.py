@@ -3,6 +3,7 @@
 import math
 import time
 
+from eenas.measurement.pauses import paused_seconds
 from eenas.training.spec import TrainingSpec
 
 
@@ -56,12 +57,12 @@ class BudgetClock:
     def resume(self, samples: int, seconds: float) -> None:
         """Continue from these samples and seconds of the part. The time runs from now."""
         self.samples = samples
-        self._before, self._start = seconds, time.monotonic()
+        self._before, self._start = seconds, _now()
 
     @property
     def seconds(self) -> float:
-        """The wall time used in this part."""
-        return self._before + time.monotonic() - self._start
+        """The wall time used in this part, without pauses for measurements of other processes."""
+        return self._before + _now() - self._start
 
     @property
     def progress(self) -> float:
@@ -77,3 +78,7 @@ class BudgetClock:
     @property
     def _used(self) -> float:
         return self.seconds if self._by_time else self.samples
+
+
+def _now() -> float:
+    return time.monotonic() - paused_seconds()

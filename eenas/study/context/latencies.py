@@ -23,8 +23,10 @@ from eenas.measurement.runtime import Runtime
 from eenas.programs.programs import has_onnx
 from eenas.progress import Listener, Notice
 from eenas.records.database import Database
+from eenas.records.latency_requests import LatencyRequests
 from eenas.records.measurements import DatabaseCache
 from eenas.records.studies import StudyRecord
+from eenas.study.context.one_node import OneNode
 from eenas.study.context.runtimes import runtime_named
 from eenas.study.settings.study_spec import StudySpec
 
@@ -70,7 +72,17 @@ def profiled(
             replace(spec, runtime="torch"), backbone, chain,
             device=device, cache=cache, latencies=latencies, listener=listener,
         )  # fmt: skip
-    return known, latencies or CheckedRuntime(runtime, profile, listener), profile
+    if latencies is not None:
+        return known, latencies, profile
+    node = "" if profile.total_latency is None else profile.total_latency.node
+    requests = LatencyRequests(cache.database, node)
+    return known, OneNode(CheckedRuntime(runtime, profile, listener), node, requests, listener), profile
+
+
+def serve(runtime: Runtime, device: torch.device, spec: LatencySpec) -> None:
+    """Answer the requests of workers on other nodes for latencies, if this node measures those of the study."""
+    if isinstance(runtime, OneNode):
+        runtime.serve(device, spec)
 
 
 def runtime_for(spec: LatencySpec, device: torch.device, backbone: Backbone) -> Runtime:

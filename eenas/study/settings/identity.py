@@ -20,10 +20,12 @@ from eenas.study.settings.expert_settings import ExpertSettings
 from eenas.study.settings.study_spec import StudySpec
 from eenas.tasks.task import Task
 
+PROFILE = "latency_profile"
+"""The key of a latency profile in an identity."""
 DESCRIPTIONS = {
     "task": "the task (its data or splits)",
     "backbone": "the backbone (its code or initial weights)",
-    "latency_profile": "the latency profile (its measurements)",
+    PROFILE: "the latency profile (its measurements)",
     "code_of_costs": "the code of a cost",
     "times_of_tiers": "the file with the times of a tier",
 }
@@ -41,6 +43,8 @@ def study_identity(
     tiers: StudyTiers | None = None,
 ) -> dict[str, Any]:
     """Return the identity of a study as a table.
+
+    With a latency profile, the device is that of the profile, so that workers on any hardware share the study.
 
     It holds task and splits, backbone and weights, space, training, objectives, device and seed. It also holds the
     digest of a latency profile, which covers its measurements and conditions, the study's own costs with their tables
@@ -65,10 +69,10 @@ def study_identity(
         **({"accuracy": search["accuracy"]} if search["accuracy"] != "plain" else {}),
         "constraints": to_table(settings.constraints),
         "latency": to_table(settings.latency),
-        "device": device,
+        "device": device if latencies is None else latencies.whole.device,
         "seed": settings.seed,
         **({"experts": _expert_table(settings)} if may_have_experts(settings.space) else {}),
-        **({} if latencies is None else {"latency_profile": latencies.digest}),
+        **({} if latencies is None else {PROFILE: latencies.digest}),
         **({} if settings.tiers is None else {"tiers": to_table(settings.tiers), "times_of_tiers": digests_of(tiers)}),
         **({} if not settings.costs else {"costs": to_table(settings.costs), "code_of_costs": code}),
     }
@@ -88,8 +92,11 @@ def default_name(identity: dict[str, Any], task: str) -> str:
 
 
 def differences(identity: Mapping[str, Any], other: Mapping[str, Any]) -> list[str]:
-    """Return the keys in which two identities differ."""
-    return [key for key in dict.fromkeys((*identity, *other)) if identity.get(key) != other.get(key)]
+    """Return the keys in which two identities differ. With the same latency profile, the device does not count."""
+    profile = identity.get(PROFILE)
+    left_out = {"device"} if profile is not None and profile == other.get(PROFILE) else set()
+    keys = dict.fromkeys((*identity, *other))
+    return [key for key in keys if key not in left_out and identity.get(key) != other.get(key)]
 
 
 def describe_differences(keys: Sequence[str], here: Mapping[str, Any], there: Mapping[str, Any]) -> str:

@@ -19,6 +19,7 @@ from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_atomically
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.masking import masked
+from eenas.measurement.device_lock import at_work
 from eenas.networks.tables import with_distorted
 from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import ALONE, MACS
@@ -30,6 +31,7 @@ from eenas.records.learning_curves import LearningCurves
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import worker_name
+from eenas.study.context.latencies import serve
 from eenas.study.context.study_context import StudyContext
 from eenas.study.opening import OpenStudy
 from eenas.study.rivals.known_networks import KnownNetwork, recorded_networks, trial_networks
@@ -74,7 +76,8 @@ class Objective:
                 trial.set_user_attr("cut_off", SURPLUS)
                 raise _SurplusError("another worker has already started the last trial; this one is not run")
             trial.set_user_attr("worker", worker_name())
-            record = self._run_with_retry(trial)
+            with at_work(self._context.device, self.serve):
+                record = self._run_with_retry(trial)
             self._opened.check()
             self._keep(trial, record)
             kept = True
@@ -97,6 +100,10 @@ class Objective:
         self._points += self._points_within_limits(trial_networks(record))
         assert record.values is not None
         return record.values
+
+    def serve(self) -> None:
+        """Answer workers on other nodes that wait for latencies of this one."""
+        serve(self._context.runtime, self._context.device, self._context.settings.latency)
 
     def stopped_by(self) -> EenasError | None:
         """Return the error that stops the study and is not the fault of a design, or None."""
