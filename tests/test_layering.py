@@ -17,7 +17,7 @@ PACKAGE = ROOT / "eenas"
 STEPS = (
     *("(top)", "tasks", "backbones", "branches", "measurement", "policies", "designs", "networks", "training"),
     *("frozen", "fronts", "records", "programs", "study", "results", "workers", "runs", "deployment", "reporting"),
-    *("handle", "testing", "cli"),
+    *("handle", "testing", "manual", "cli"),
 )
 ENTERS = {
     "tasks": {"sklearn", "scipy", "PIL", "aeon", "tokenizers", "pyarrow"},
