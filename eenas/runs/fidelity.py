@@ -22,8 +22,8 @@ from eenas.runs.network_scores import NetworkScores, score_network
 from eenas.runs.rank_correlation import MIN_NETWORKS
 from eenas.runs.searched_study import SearchedStudy
 from eenas.specs import from_table
+from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.bank import Bank
-from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import StudyContext
 from eenas.study.settings.reference import STORAGE, StudyOptions, StudyReference, referred
 from eenas.study.settings.study_spec import BUDGETS, StudySpec, override, readable

@@ -32,8 +32,8 @@ from eenas.runs.run_report import DESIGN, ORIGIN, REPORT, RunReport, origin
 from eenas.runs.searched_study import SearchedStudy
 from eenas.runs.train_fully import REPORTED, train_fully
 from eenas.specs import from_table
+from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.held_out import as_searched
-from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import StudyContext
 from eenas.study.context.tiers import limited
 from eenas.study.settings.reference import STORAGE, StudyOptions, StudyReference, referred

@@ -14,9 +14,9 @@ from eenas.names import check_name
 from eenas.progress import Notice
 from eenas.records.studies import MARK, StudyRecord, StudyRecords
 from eenas.specs import digest, to_table
+from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.bank import Bank
 from eenas.study.context.data_changes import ACCEPT, DATA, changed_since, keep_contents
-from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.recognition import prepare_recognition
 from eenas.study.context.study_context import StudyContext
 from eenas.study.context.study_warnings import guessing_teacher, seen_samples

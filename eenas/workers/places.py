@@ -16,7 +16,7 @@ THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
 @dataclass(frozen=True)
-class Place:
+class WorkerPlace:
     """The resources of one worker: the GPU that it sees (None: as this process), and its number of threads."""
 
     gpu: str | None
@@ -47,7 +47,7 @@ def gpus(device: str, environment: Mapping[str, str] = os.environ) -> tuple[str,
     return tuple(named[:count]) if len(named) >= count else tuple(str(index) for index in range(count))
 
 
-def places(workers: int | None, device: str) -> tuple[Place, ...]:
+def places(workers: int | None, device: str) -> tuple[WorkerPlace, ...]:
     """Return the place of each of `workers` workers, by default one for each GPU, else one.
 
     Workers take turns with the GPUs and share the cores evenly. Raises DeviceError for a number out of range.
@@ -59,10 +59,10 @@ def places(workers: int | None, device: str) -> tuple[Place, ...]:
             f"workers must be a whole number from 1 to {MOST_WORKERS}, got {count!r:.60}; leave it out for one per GPU"
         )
     threads = max(core_count() // count, 1)
-    return tuple(Place(found[index % len(found)] if found else None, threads) for index in range(count))
+    return tuple(WorkerPlace(found[index % len(found)] if found else None, threads) for index in range(count))
 
 
-def sharing(chosen: tuple[Place, ...], device: str) -> str:
+def sharing(chosen: tuple[WorkerPlace, ...], device: str) -> str:
     """Return a sentence on what the workers share."""
     count, cores, found = len(chosen), core_count(), len(gpus(device))
     own = os.environ.get(THREADS[0])

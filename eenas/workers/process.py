@@ -17,7 +17,7 @@ from eenas.errors import MachineError
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.workers.job import run_job
 from eenas.workers.messages import Ended, Message
-from eenas.workers.places import Place
+from eenas.workers.places import WorkerPlace
 
 _SPAWN = multiprocessing.get_context("spawn")
 """CUDA and threads do not survive a fork."""
@@ -29,7 +29,7 @@ class WorkerProcess:
     Raises MachineError if it cannot be started or its log cannot be written.
     """
 
-    def __init__(self, job: bytes, place: Place, log: Path) -> None:
+    def __init__(self, job: bytes, place: WorkerPlace, log: Path) -> None:
         self._ended: Ended | None = None
         try:
             log.parent.mkdir(parents=True, exist_ok=True)

@@ -26,8 +26,8 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.progress import Event, Finished, Started
 from eenas.records.learning_curves import LearningCurves
 from eenas.results.search import search
+from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.bank import PHASE
-from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings

@@ -30,7 +30,7 @@ from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
 from eenas.frozen.frozen_head import read_head
 from eenas.progress import Event, Notice
 from eenas.seeding import derive, seeded
-from eenas.study.context.prepared_backbone import prepare_backbone
+from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import load_settings

@@ -24,8 +24,8 @@ from eenas.runs.fidelity import measure_fidelity
 from eenas.runs.longer_training import Longer
 from eenas.runs.network_scores import NetworkScores
 from eenas.seeding import derive
+from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.bank import Bank
-from eenas.study.context.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
 from eenas.study.settings.reference import StudyReference
 from eenas.tasks.load import load_task

@@ -8,7 +8,7 @@ from torch import nn
 from eenas.backbones.load import load_backbone
 from eenas.errors import StudyError
 from eenas.progress import Notice
-from eenas.study.context.fresh_weights import is_fresh, structure_digest
+from eenas.study.context.backbone.fresh_weights import is_fresh, structure_digest
 from eenas.testing.smallest import smallest_backbone
 from tests.smallest_study import SETTINGS, Killed, kill_in, run_search
 

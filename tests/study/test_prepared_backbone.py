@@ -12,8 +12,8 @@ from eenas.errors import SpecError
 from eenas.frozen.frozen_head import read_head
 from eenas.progress import Notice
 from eenas.study.context import given_backbone
-from eenas.study.context.backbone_training import Attempt, HeldOut
-from eenas.study.context.prepared_backbone import prepare_backbone
+from eenas.study.context.backbone.backbone_training import Attempt, HeldOut
+from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context
 from eenas.study.settings.reference import StudyReference
 from eenas.study.settings.study_spec import PrepareSpec, load_settings

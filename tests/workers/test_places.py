@@ -7,7 +7,7 @@ import torch
 
 from eenas.errors import DeviceError
 from eenas.workers import places as module
-from eenas.workers.places import Place, places, sharing
+from eenas.workers.places import WorkerPlace, places, sharing
 
 
 @pytest.fixture
@@ -25,8 +25,8 @@ def eight_cores(monkeypatch):
 
 
 def test_without_a_gpu_one_worker_is_the_default_and_several_share_the_cores():
-    assert places(None, "auto") == (Place(None, 8),)
-    assert places(3, "cpu") == (Place(None, 2),) * 3
+    assert places(None, "auto") == (WorkerPlace(None, 8),)
+    assert places(3, "cpu") == (WorkerPlace(None, 2),) * 3
     assert places(9, "cpu")[0].threads == 1
     text = sharing(places(2, "cpu"), "cpu")
     assert text.startswith("2 workers share 8 cores: 4 threads each, where one worker has 8; latency is measured alone")
@@ -36,7 +36,7 @@ def test_without_a_gpu_one_worker_is_the_default_and_several_share_the_cores():
 def test_each_gpu_has_a_worker_and_more_take_turns(four_gpus):
     assert [each.gpu for each in places(None, "auto")] == ["0", "1", "2", "3"]
     assert [each.gpu for each in places(6, "cuda")] == ["0", "1", "2", "3", "0", "1"]
-    assert places(None, "cuda:1") == places(None, "cpu") == (Place(None, 8),)
+    assert places(None, "cuda:1") == places(None, "cpu") == (WorkerPlace(None, 8),)
     assert sharing(places(None, "auto"), "auto") == "4 workers, each with a GPU of its own; 2 threads each"
     assert "6 workers share 4 GPUs" in sharing(places(6, "auto"), "auto")
 
@@ -47,9 +47,9 @@ def test_gpus_are_those_that_the_process_sees(four_gpus):
 
 
 def test_the_environment_of_a_worker_keeps_what_the_user_set(monkeypatch):
-    assert Place("2", 4).environment == {**dict.fromkeys(module.THREADS, "4"), "CUDA_VISIBLE_DEVICES": "2"}
+    assert WorkerPlace("2", 4).environment == {**dict.fromkeys(module.THREADS, "4"), "CUDA_VISIBLE_DEVICES": "2"}
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    assert "OMP_NUM_THREADS" not in Place(None, 4).environment
+    assert "OMP_NUM_THREADS" not in WorkerPlace(None, 4).environment
     assert "OMP_NUM_THREADS=1 is kept" in sharing(places(2, "cpu"), "cpu")
 
 

@@ -37,9 +37,9 @@ from eenas.records.leases import Leases
 from eenas.records.measurements import DatabaseCache
 from eenas.seeding import derive, seeded
 from eenas.specs import to_table
+from eenas.study.context.backbone.fresh_weights import is_fresh, structure_digest
 from eenas.study.context.costs import check_limits, taken_costs
 from eenas.study.context.first_look import FirstLook
-from eenas.study.context.fresh_weights import is_fresh, structure_digest
 from eenas.study.context.held_out import held_out_of
 from eenas.study.context.latencies import check_timed, keep_latencies, profiled, with_spec
 from eenas.study.context.runtimes import load_study_code

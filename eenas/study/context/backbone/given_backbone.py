@@ -18,7 +18,7 @@ from eenas.percent import percent
 from eenas.policies.proportions import right_more_often
 from eenas.progress import Finished, Notice, Started
 from eenas.seeding import derive
-from eenas.study.context.backbone_training import Attempt, HeldOut, attempt, train_plain
+from eenas.study.context.backbone.backbone_training import Attempt, HeldOut, attempt, train_plain
 from eenas.study.context.stages import Stages
 from eenas.study.context.study_context import StudyContext
 from eenas.tasks.split import Split

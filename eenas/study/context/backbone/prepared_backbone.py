@@ -12,8 +12,8 @@ from eenas.percent import percent
 from eenas.progress import Notice
 from eenas.records.prepared import PreparedRecord, PreparedRecords
 from eenas.specs import digest
-from eenas.study.context.backbone_training import train_plain
-from eenas.study.context.given_backbone import prepare_given
+from eenas.study.context.backbone.backbone_training import train_plain
+from eenas.study.context.backbone.given_backbone import prepare_given
 from eenas.study.context.stages import Stages
 from eenas.study.context.study_context import StudyContext
 from eenas.training.distillation import KeptAnswers
