@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
 from eenas.backbones.models.series.unrolled import TimeStep
 from eenas.errors import InputError
@@ -34,6 +34,7 @@ class NetworkAnswers:
 class NetworkStream:
     """n series of one length that begin together, read block by block by a network with exits in time (`unrolled`).
 
+    Its time steps run on the states themselves, not on packed vectors, so that nothing is copied but for who leaves.
     `feed` takes all points so far of the series that have no answer yet, runs the blocks that are complete since the
     last call, and drops the series that get their answer. Between calls the state of the layers is kept, so the sum
     of all calls costs what `predict` on whole series costs. Raises InputError for a network without exits in time.
@@ -42,10 +43,12 @@ class NetworkStream:
     def __init__(self, network: EarlyExitNetwork, policy: Policy, n: int) -> None:
         self._network, self._policy = network, policy
         self.channels, self.length = stream_shape(network)
-        self.ends = exit_points(network)
+        self._segments = time_steps(network)
+        self.ends = tuple(steps[-1].points for steps in self._segments)
         self.waiting = n
         self._next, self._points = 0, 0
-        self._packed: Tensor | None = None
+        self._states: list[Tensor] = []
+        self._block: tuple[Tensor, Tensor | None] | None = None
         self._state = policy.start(n)
         self._latest = _nothing(n, network.design.num_classes)
 
@@ -73,13 +76,15 @@ class NetworkStream:
 
     def _run(self, given: Tensor, rows: NDArray[np.int64], found: NetworkAnswers) -> NDArray[np.bool_]:
         """Run the next segment and its exit on the waiting series, write their answers, and return who leaves."""
-        steps, k = self._network.steps(given), self._next
-        if self._packed is not None:
-            before = self.ends[k - 1]
-            coming = given[:, :, before:].transpose(1, 2).flatten(1)  # a packed vector ends with the points to come
-            given = torch.cat([self._packed, coming], dim=1)
-        features = steps.segments[k](given)
-        found_logits = steps.logits(k, features, None)
+        k = self._next
+        if not k:
+            self._states = self._segments[0][0].begin(given)
+        for step in self._segments[k]:
+            self._block = step.points_of(given) or self._block
+            assert self._block is not None
+            values, mask = self._block
+            self._block = (step.advance(self._states, values, mask), mask)
+        found_logits = self._network.steps(given).logits(k, self._segments[k][-1].answer_of(self._states), None)
         logits = found_logits.numpy()
         leave, state = self._policy.decide(k, logits, self._state)
         found.decided[rows], found.exits[rows], found.points[rows] = leave, k, self.ends[k]
@@ -88,10 +93,13 @@ class NetworkStream:
             logits.argmax(axis=1),
         )
         found.classes[rows[leave]] = self._policy.answer(state[leave])
-        stay = ~leave
-        columns = features.shape[1] - (self.length - self.ends[k]) * self.channels
-        self._packed = features[torch.from_numpy(stay), :columns]
-        self._state, self.waiting = state[stay], int(stay.sum())
+        stay = np.flatnonzero(~leave)
+        if len(stay) < len(leave):
+            kept = torch.from_numpy(stay)
+            self._states = [each[kept] for each in self._states]
+            values, mask = self._block
+            self._block = (values[kept], None if mask is None else mask[kept])
+        self._state, self.waiting = state[stay], len(stay)
         return np.asarray(leave)
 
     def _transformed(self, series: NDArray[Any]) -> Tensor:
@@ -127,13 +135,21 @@ def stream_shape(network: EarlyExitNetwork) -> tuple[int, int]:
 
 def exit_points(network: EarlyExitNetwork) -> tuple[int, ...]:
     """Return the points after which each exit answers. Raises InputError for a network without exits in time."""
-    known = dict(network.backbone.named_modules())
-    steps = [known.get(name) for name in network.exits]
-    if not all(isinstance(step, TimeStep) for step in steps):
-        raise InputError(
-            "only a network with exits in time answers series while they arrive; fit one: eenas.fit_in_time"
-        )
-    return tuple(step.points for step in steps if isinstance(step, TimeStep))
+    return tuple(steps[-1].points for steps in time_steps(network))
+
+
+def time_steps(network: EarlyExitNetwork) -> tuple[tuple[TimeStep, ...], ...]:
+    """Return the time steps up to each exit since the one before. Raises InputError for other networks."""
+    found = []
+    for segment in network.steps(torch.zeros(1, *network.transform.shape)).segments:
+        parts = list(segment) if isinstance(segment, nn.Sequential) else []
+        steps = tuple(part for part in parts if isinstance(part, TimeStep))
+        if not steps or len(steps) < len(parts):
+            raise InputError(
+                "only a network with exits in time answers series while they arrive; fit one: eenas.fit_in_time"
+            )
+        found.append(steps)
+    return tuple(found)
 
 
 def _nothing(n: int, classes: int) -> NetworkAnswers:

@@ -77,6 +77,39 @@ def test_pools_are_those_of_the_points_so_far() -> None:
     torch.testing.assert_close(state, expected)
 
 
+@pytest.mark.parametrize("masked", [False, True])
+def test_limits_are_counted_as_one_by_one(masked: bool) -> None:
+    torch.manual_seed(0)
+    found, limits = torch.randn(3, 4, 9), torch.nn.Parameter(torch.randn(2, 4))
+    known = torch.ones(3, 1, 9)
+    if masked:
+        known[1, :, 4:], known[2, :, 1:] = 0.0, 0.0
+    pool, state, count = RunningPool(4, ("positive",), limits), torch.zeros(3, 8), torch.zeros(3, 1)
+    for start, end in pairwise((0, 2, 3, 9)):
+        mask = known[:, :, start:end] if masked else None
+        state = pool(found[:, :, start:end], mask, state, count)
+        count = count + known[:, :, start:end].sum(dim=2)
+    for n, length in enumerate(known.sum(dim=(1, 2)).int().tolist()):
+        for k in range(2):
+            for channel in range(4):
+                points = found[n, channel, :length]
+                above, below = (points > limits[k, channel]).float(), (points < limits[k, channel]).float()
+                expected = above.mean() - below.mean()
+                torch.testing.assert_close(state[n, k * 4 + channel], expected.detach(), atol=1e-6, rtol=1e-5)
+
+
+def test_fixed_convolutions_are_those_of_pytorch() -> None:
+    torch.manual_seed(0)
+    layer, x = layer_of("fixed", 3), torch.randn(2, 3, LENGTH)
+    found, _ = layer.step(x, torch.zeros(2, layer.memory))
+    expected = [
+        torch.nn.functional.conv1d(torch.nn.functional.pad(x, (8 * dilation, 0)), weights, dilation=dilation)
+        for weights, dilation in zip(layer.weights, layer.dilations, strict=True)
+    ]
+    torch.testing.assert_close(found, torch.cat(expected, dim=1), atol=1e-5, rtol=1e-5)
+    assert len(layer.dilations) == 2
+
+
 def test_a_shorter_series_in_a_padded_batch_is_read_to_its_end() -> None:
     torch.manual_seed(0)
     layers = [RecurrentLayer(2, 5, "lstm"), CausalConvolution(5, 5)]

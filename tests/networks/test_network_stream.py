@@ -3,15 +3,19 @@
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 import eenas
+from eenas.backbones.load import load_backbone
 from eenas.backbones.models.series.fixed_convolutions import FixedConvolutions
+from eenas.branches.pool_fc import PoolFc
+from eenas.designs.design import Design, Placed
 from eenas.errors import InputError
 from eenas.frozen.in_time.fit_in_time import FittedInTime
 from eenas.frozen.in_time.harmonic_mean import fit_harmonic_mean
+from eenas.networks.assembly import build_network
 from eenas.networks.network_stream import NetworkStream
 from eenas.policies.policy import Policy
+from eenas.tasks.series.series_input import series_input
 from eenas.tasks.series.waves import waves
 
 
@@ -97,8 +101,11 @@ def test_series_that_do_not_go_on_are_refused(fitted, policy, series, change, me
         stream.feed(change(series[:, :, :4]))
 
 
-def test_a_network_without_exits_in_time_is_refused(fitted, policy, monkeypatch) -> None:
-    network = fitted.network
-    monkeypatch.setattr(network, "backbone", nn.Sequential())
+def test_a_network_without_exits_in_time_is_refused(policy) -> None:
+    backbone = load_backbone("series_gru", num_classes=4, inputs=series_input(2, 64))
+    point = backbone.cut_points[0].name
+    design = Design(
+        backbone=backbone.name, num_classes=4, inputs=backbone.transform.inputs, branches=(Placed(point, PoolFc()),)
+    )
     with pytest.raises(InputError, match=r"exits in time .* eenas.fit_in_time"):
-        NetworkStream(network, policy, 1)
+        NetworkStream(build_network(design, backbone), policy, 1)

@@ -34,6 +34,10 @@ class TimeLayer(nn.Module, ABC):
         Points of the padding behind a series may give anything: nothing reads what depends on them.
         """
 
+    def pool(self, kinds: tuple[str, ...]) -> "RunningPool":
+        """Return what classifiers read of the outputs."""
+        return RunningPool(self.outputs, kinds)
+
     def forward(self, values: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """Run `step`, so that hooks see the layer."""
         return self.step(values, state)
@@ -93,26 +97,32 @@ class RunningPool(nn.Module):
     """What a classifier reads of a layer at any time.
 
     `kinds` are some of POOLS: the last output of a series, the mean and the maximum so far, and the share of points so
-    far with a positive output. The state [N, columns] holds them in the order of POOLS.
+    far with a positive output. With `limits` [L, channels], "positive" holds the share of points at which each output
+    is above each of its L limits, less the share at which it is below. The state [N, columns] holds them in the order
+    of POOLS.
     """
 
-    def __init__(self, channels: int, kinds: tuple[str, ...]) -> None:
+    def __init__(self, channels: int, kinds: tuple[str, ...], limits: nn.Parameter | None = None) -> None:
         super().__init__()
         unknown = [kind for kind in kinds if kind not in POOLS]
         if unknown or not kinds:
             raise BackboneError(f"pool must be some of {', '.join(POOLS)}, got {list(kinds)}")
         self.kinds = tuple(kind for kind in POOLS if kind in kinds)
-        self.channels = channels
-        self.columns = channels * len(self.kinds)
+        self.limits = limits
+        many = 1 if limits is None else limits.shape[0]
+        self._widths = [channels * (many if kind == "positive" else 1) for kind in self.kinds]
+        self.columns = sum(self._widths)
 
     def forward(self, found: Tensor, mask: Tensor | None, state: Tensor, count: Tensor) -> Tensor:
         """Return the next state from outputs [N, channels, l] and the number of points before them, `count` [N, 1]."""
-        before = dict(zip(self.kinds, torch.split(state, self.channels, dim=1), strict=True))
+        before = dict(zip(self.kinds, torch.split(state, self._widths, dim=1), strict=True))
         points = float(found.shape[2]) if mask is None else mask.sum(dim=2)
         parts = []
         for kind in self.kinds:
             old = before[kind]
-            if kind in ("mean", "positive"):
+            if kind == "positive" and self.limits is not None:
+                parts += _signs(found, self.limits, mask, old, count)
+            elif kind in ("mean", "positive"):
                 counted = found if kind == "mean" else _positive(found)
                 total = counted.sum(dim=2) if mask is None else (counted * mask).sum(dim=2)
                 parts.append(old + (total - points * old) / (count + points).clamp(min=1.0))
@@ -123,7 +133,7 @@ class RunningPool(nn.Module):
                 parts.append(torch.maximum(known, given.amax(dim=2)))
             else:
                 parts.append(found[:, :, -1] if mask is None else _last(found, mask, old))
-        return torch.cat(parts, dim=1)
+        return torch.cat(parts, dim=1) if len(parts) > 1 else parts[0]
 
 
 _LARGE = 1e6
@@ -137,6 +147,25 @@ def _positive(found: Tensor) -> Tensor:
         return hard
     ramp = found.clamp(-1.0, 1.0) / 2
     return hard + (ramp - ramp.detach())
+
+
+def _signs(found: Tensor, limits: Tensor, mask: Tensor | None, old: Tensor, count: Tensor) -> list[Tensor]:
+    """Return the mean signs so far of outputs [N, channels, l] less each limit [L, channels], L of [N, channels].
+
+    Signs need no copy of the outputs as numbers of another type, and limit by limit they stay in the processor's cache.
+    """
+    by_point = found.transpose(1, 2)
+    known = None if mask is None else mask.transpose(1, 2)
+    points = torch.full_like(count, found.shape[2]) if known is None else known.sum(dim=1)
+    weight, parts = points / (count + points).clamp(min=1.0), []
+    for limit, before in zip(limits.unbind(0), old.chunk(len(limits), dim=1), strict=True):
+        signs = torch.sign(by_point - limit)
+        if known is not None:
+            mean = (signs * known).sum(dim=1) / points.clamp(min=1.0)
+        else:
+            mean = signs.mean(dim=1) if signs.shape[1] > 1 else signs[:, 0]
+        parts.append(torch.lerp(before, mean, weight))
+    return parts
 
 
 def _last(found: Tensor, mask: Tensor, old: Tensor) -> Tensor:

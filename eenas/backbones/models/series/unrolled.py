@@ -84,29 +84,56 @@ class TimeStep(PackingStep):
     def forward(self, packed: Tensor) -> Tensor:
         """Map series [N, channels, length] in the first step, else a packed vector, to a packed vector or logits."""
         if self._place.is_first:
-            states, coming = self._begin(packed)
+            states, coming = self.begin(packed), packed.transpose(1, 2).flatten(1)
             given = None
         else:
             states, given, coming = self._unpacked(packed)
         if given is None:
             given, coming = self._next_block(coming)
         values, mask = given
-        count = states[0]
-        for index in range(self._place.first, self._place.last + 1):
-            pooled, memory = states[1 + 2 * index : 3 + 2 * index]
-            values, states[2 + 2 * index] = self.layers[index](values, memory)
-            states[1 + 2 * index] = self.pools[index](values, mask, pooled, count)
-        readable = states[1 + 2 * self._place.last]
+        values = self.advance(states, values, mask)
+        readable = states[self._read]
         if self.head is not None:
             logits: Tensor = self.head(readable)
             return logits
         inside: list[Tensor] = []
         if self._place.last + 1 < len(self.layers):
             inside = [values.flatten(1)] + ([] if mask is None else [mask.flatten(1)])
-        else:
-            states[0] = count + (float(self._size) if mask is None else mask.sum(dim=2))
-        others = [state for index, state in enumerate(states) if index != 1 + 2 * self._place.last]
+        others = [state for index, state in enumerate(states) if index != self._read]
         return torch.cat([readable, *others, *inside, coming], dim=1)
+
+    def advance(self, states: list[Tensor], values: Tensor, mask: Tensor | None) -> Tensor:
+        """Run the layers on points [N, channels, l], set the states, and return what the last of the layers gives.
+
+        `states` are the count of points and, for each layer, what is read of it and its memory, each [N, columns].
+        """
+        count = states[0]
+        for index in range(self._place.first, self._place.last + 1):
+            pooled, memory = states[1 + 2 * index : 3 + 2 * index]
+            values, states[2 + 2 * index] = self.layers[index](values, memory)
+            states[1 + 2 * index] = self.pools[index](values, mask, pooled, count)
+        if self._place.last + 1 == len(self.layers):
+            states[0] = count + (float(self._size) if mask is None else mask.sum(dim=2))
+        return values
+
+    def begin(self, series: Tensor) -> list[Tensor]:
+        """Return the states before series [N, ...]."""
+        return [series.new_zeros(series.shape[0], width) for width in self._widths()]
+
+    def points_of(self, series: Tensor) -> tuple[Tensor, Tensor | None] | None:
+        """Return what the layers read of series [N, channels, >= points]: values and mask; None if layers did before.
+
+        It is the next block of the series.
+        """
+        if self._place.first > 0:
+            return None
+        block = series[:, :, self._start(self._place) : self.points]
+        return (block[:, :-1], block[:, -1:]) if self._how.masked else (block, None)
+
+    def answer_of(self, states: list[Tensor]) -> Tensor:
+        """Return what a classifier reads of the states, [N, readable]; in the last step the logits."""
+        readable = states[self._read]
+        return readable if self.head is None else self.head(readable)
 
     @property
     def is_whole(self) -> bool:
@@ -119,17 +146,17 @@ class TimeStep(PackingStep):
         return TimeStep(self.layers, self.pools, self._how, place, self.head).train(self.training)
 
     @property
+    def _read(self) -> int:
+        """The state that classifiers read."""
+        return 1 + 2 * self._place.last
+
+    @property
     def _size(self) -> int:
         """The points of the blocks that this step reads."""
         return self.points - self._start(self._place)
 
     def _start(self, place: "StepPlace") -> int:
         return self._how.ends[place.since - 1] if place.since else 0
-
-    def _begin(self, series: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return the states before a series, and all of its points."""
-        states = [series.new_zeros(series.shape[0], width) for width in self._widths()]
-        return states, series.transpose(1, 2).flatten(1)
 
     def _unpacked(self, packed: Tensor) -> tuple[list[Tensor], tuple[Tensor, Tensor | None] | None, Tensor]:
         """Return the states, the block that earlier layers have read (None: the next one), and the points to come."""
@@ -228,7 +255,7 @@ def unrolled(layers: Sequence[TimeLayer], num_classes: int, how: Unrolling) -> n
     if not layers:
         raise BackboneError("a network over time needs at least one layer, got none")
     shared = nn.ModuleList(layers)
-    kept = [RunningPool(layer.outputs, how.pool) for layer in layers]
+    kept = [layer.pool(how.pool) for layer in layers]
     pools = nn.ModuleList(kept)
     groups = [(index, index) for index in range(len(layers))] if how.in_depth else [(0, len(layers) - 1)]
     steps: OrderedDict[str, nn.Module] = OrderedDict()
