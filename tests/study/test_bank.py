@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import eenas.study.context.bank as bank_module
 from eenas.branches.cascade import Cascade
@@ -24,7 +25,8 @@ from eenas.study.rivals.frozen_front import FrozenFront, first_branches, lay_ban
 from eenas.study.settings.study_spec import StudySpec
 from eenas.training.spec import TrainingSpec
 from tests.smallest_networks import small_design
-from tests.smallest_study import SETTINGS, backbone, study_context
+from tests.smallest_study import SETTINGS, backbone, study_context, url
+from tests.token_sets import PAD, TokenNet, token_task
 
 BRANCHES = (Placed("0", Fc()), Placed("1", PoolFc(pool="avg", size=2)), Placed("2", ConvFc(width=4)))
 
@@ -220,3 +222,41 @@ def test_features_on_disk_are_taken_from_there(lay, heard):
     assert bank.fill(other) == 2
     assert Bank(lay(None, "bank.feature_cache=100MB")).logits(other, "tune").shape[1] == 3
     assert not any(isinstance(event, Notice) and "feature cache" in event.text for event in heard)
+
+
+class NumberedNet(TokenNet):
+    """Carries the numbers of the tokens from 3000 beside the mask, and adds them to the embeddings."""
+
+    carried_columns = 2
+
+    def __init__(self):
+        super().__init__()
+        self.carry = NumberedMask()
+
+    def forward(self, ids):
+        columns = self.carry(ids)
+        mask = columns[:, :, :1]
+        x = self.words(ids) + 1e-3 * columns[:, :, 1:]
+        for layer in self.layers:
+            x = layer(x, src_key_padding_mask=mask[:, :, 0] < 0.5)
+        return self.head((x * mask).sum(dim=1) / mask.sum(dim=1))
+
+
+class NumberedMask(nn.Module):
+    def forward(self, ids):
+        mask = (ids != PAD).float().unsqueeze(2)
+        return torch.cat([mask, (3000 + torch.arange(ids.shape[1])).expand(ids.shape).unsqueeze(2).float()], dim=2)
+
+
+@pytest.mark.parametrize(("net", "kept"), [(TokenNet, "f16"), (NumberedNet, "f32")])
+def test_numbers_that_later_layers_read_stay_exact_on_disk(tmp_path, net, kept):
+    settings = (*SETTINGS, "bank.feature_cache=100MB", "prepare.when=never")
+    context = study_context(url(tmp_path), settings, space=None, backbone=net(), task=token_task(60))
+    assert [point.shape.carried for point in context.profile.cut_points if point.name == "layers.0"] == [
+        1 + (kept == "f32")
+    ]
+    Bank(context).fill([Placed("layers.0", Fc())])
+    files = sorted((context.artifacts.root / "features").glob("*.f*"))
+    assert {file.suffix for file in files} == {f".{kept}"}
+    read = np.memmap(files[0], dtype={"f16": np.float16, "f32": np.float32}[kept]).astype(np.float32)
+    assert (3001 in read) == (kept == "f32")

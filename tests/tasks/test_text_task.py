@@ -11,6 +11,7 @@ from eenas import Task
 from eenas.errors import TaskError
 from eenas.tasks.load import load_task
 from eenas.tasks.spec import TaskSpec
+from eenas.tasks.text import text_files
 from eenas.tasks.text.phrases import TOPICS, phrases_task
 from eenas.tasks.text.text_bytes import stacked_texts, text_bytes, unstacked_texts
 
@@ -114,14 +115,21 @@ def test_a_folder_holds_a_file_for_each_source(load):
 def test_a_saved_data_set_of_hugging_face_is_read_by_pyarrow(load, tmp_path, monkeypatch):
     rows = [{"sentence": text, "label": int(label == "odd")} for text, label in ROWS]
 
-    class Stream:
-        column_names = ("sentence", "label")
+    class Batch:
+        nbytes = 1000
 
-        def read_all(self):
+        def select(self, names):
+            assert names == ["sentence", "label"]
             return self
 
         def to_pylist(self):
             return rows
+
+    class Stream:
+        schema = types.SimpleNamespace(names=["id", "sentence", "label"])
+
+        def __iter__(self):
+            return iter([Batch()])
 
     arrow = types.ModuleType("pyarrow")
     arrow.ipc = types.SimpleNamespace(open_stream=lambda stream: Stream())
@@ -132,9 +140,40 @@ def test_a_saved_data_set_of_hugging_face_is_read_by_pyarrow(load, tmp_path, mon
     task = load(files, of="set")
     assert task.classes == ("even", "odd")
     assert task.train.samples.digest == load({"same.csv": table()}).train.samples.digest
+    monkeypatch.setattr(text_files, "MOST_BYTES", 999)
+    with pytest.raises(TaskError, match="set/train: a table of texts may have 999 bytes, also unpacked, got 1,000"):
+        load(files, of="set")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(TaskError, match="is read by pyarrow, which is not installed; pip install pyarrow"):
         load(files, of="set")
+
+
+def test_packed_tables_are_read_in_their_columns_and_within_bounds(load, tmp_path, monkeypatch):
+    arrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    texts, labels = zip(*ROWS, strict=True)
+    columns = {"text": texts, "picture": [b"-" * 2000] * len(ROWS), "label": labels}
+    parquet.write_table(arrow.table(columns), tmp_path / "some.parquet")
+    monkeypatch.setattr(text_files, "MOST_BYTES", 10_000)  # the pictures have more and are not read
+    assert load({}, of="some.parquet").train.samples.digest == load({"same.csv": table()}).train.samples.digest
+    many = arrow.table({"text": ["a" * 500] * 1000, "label": ["a", "b"] * 500})  # small in the file
+    parquet.write_table(many, tmp_path / "many.parquet")
+    assert (tmp_path / "many.parquet").stat().st_size < 10_000
+    with pytest.raises(TaskError, match=r"many\.parquet: a table of texts may have 10,000 bytes, also unpacked, got 5"):
+        load({}, of="many.parquet")
+    with pytest.raises(TaskError, match=r"task.text_column is 'words', but the columns are 'text', 'picture', 'label'"):
+        load({}, of="some.parquet", text_column="words")
+    (tmp_path / "bad.parquet").write_bytes(b"PAR1 no more")
+    with pytest.raises(TaskError, match=r"bad\.parquet: pyarrow cannot read it"):
+        load({}, of="bad.parquet")
+
+
+@pytest.mark.parametrize("name", ["some.csv", "some.tsv", "some.jsonl"])
+def test_a_table_is_refused_above_a_size(load, monkeypatch, name):
+    monkeypatch.setattr(text_files, "MOST_BYTES", 100)
+    with pytest.raises(TaskError, match=r"a table of texts may have 100 bytes, also unpacked, got .* give fewer rows"):
+        load({name: table(separator="\t" if name.endswith(".tsv") else ",")})
 
 
 @pytest.mark.parametrize(

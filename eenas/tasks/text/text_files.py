@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ from eenas.tasks.text.text_columns import TextTable, check_texts, columns_of
 
 ENDINGS = (".csv", ".tsv", ".jsonl", ".parquet")
 INFO, STATE = "dataset_info.json", "state.json"
+MOST_BYTES = 2_000_000_000
+"""The largest number of bytes of a table, in its file and unpacked. A table takes several times as much memory."""
 _LONGEST_TEXT = 1 << 24  # characters of a field
+_ROWS = 1024  # of packed tables are unpacked at a time
 
 
 def read_texts(path: Path, text: str | None = None, label: str | None = None) -> TextTable:
@@ -22,19 +25,22 @@ def read_texts(path: Path, text: str | None = None, label: str | None = None) ->
 
     `text` and `label` name the columns (None: those with usual names).
 
-    Raises TaskError, with the file and the row, for a file that cannot be read, and for missing columns and values.
+    Raises TaskError, with the file and the row, for a file that cannot be read, for missing columns and values, and for
+    more than MOST_BYTES bytes.
     """
     shown = one_line(str(path))
     names: tuple[str, ...] = ()
     try:
         if path.is_dir():
-            columns, rows, names = _saved(path, label)
+            columns, rows, names = _saved(path, text, label)
         elif path.suffix.lower() == ".parquet":
-            columns, rows = _parquet(path)
+            columns, rows = _parquet(path, text, label)
         else:
             columns, rows = _text_file(path)
     except OSError as error:
         raise TaskError(f"{shown}: cannot be read ({error.strerror or shortened_error(error)}); give a file") from None
+    except MemoryError:
+        raise TaskError(f"{shown}: does not fit into memory; give fewer rows, or more memory") from None
     except SpecError as error:
         raise TaskError(str(error) if str(error).startswith(shown) else f"{shown}: {error}") from None
     text_column, label_column = columns_of(columns, shown, text, label)
@@ -57,6 +63,7 @@ def is_saved(path: Path) -> bool:
 
 def _text_file(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     check_regular(path)
+    _check_size(path.stat().st_size, path)
     try:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,16 +129,29 @@ def _json_lines(text: str, path: Path) -> tuple[list[str], list[dict[str, Any]]]
     return list(dict.fromkeys(name for row in rows for name in row)), rows
 
 
-def _parquet(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+def _check_size(size: int, path: Path) -> None:
+    if size > MOST_BYTES:
+        raise TaskError(
+            f"{one_line(str(path))}: a table of texts may have {MOST_BYTES:,} bytes, also unpacked, got {size:,} or "
+            "more; give fewer rows, or shorter texts"
+        )
+
+
+def _parquet(path: Path, text: str | None, label: str | None) -> tuple[list[str], list[dict[str, Any]]]:
     check_regular(path)
     parquet = _arrow(path, "pyarrow.parquet")
     try:
-        return _rows([parquet.read_table(path)])
+        file = parquet.ParquetFile(path)
+        columns: list[str] = list(file.schema_arrow.names)
+        needed = columns_of(columns, one_line(str(path)), text, label)
+        return columns, _rows(file.iter_batches(batch_size=_ROWS, columns=list(needed)), path)
+    except (TaskError, MemoryError):
+        raise
     except Exception as error:  # pyarrow raises many types
         raise TaskError(f"{one_line(str(path))}: pyarrow cannot read it ({shortened_error(error)})") from None
 
 
-def _saved(path: Path, label: str | None) -> tuple[list[str], list[dict[str, Any]], tuple[str, ...]]:
+def _saved(path: Path, text: str | None, label: str | None) -> tuple[list[str], list[dict[str, Any]], tuple[str, ...]]:
     """Return columns and rows of a saved data set, and the class names of its labels."""
     if not is_saved(path):
         raise TaskError(f"{one_line(str(path))}: is no data set that Dataset.save_to_disk wrote: it has no {STATE}")
@@ -143,26 +163,35 @@ def _saved(path: Path, label: str | None) -> tuple[list[str], list[dict[str, Any
         raise TaskError(f"{one_line(str(path))}: {STATE} or {INFO} is damaged; save the data set again") from None
     if state.get("_indices_data_files") or state.get("_format_columns"):
         raise TaskError(f"{one_line(str(path))}: holds a selection of rows; save dataset.flatten_indices()")
-    arrow, tables = _arrow(path, "pyarrow"), []
+    arrow, columns, rows, label_column = _arrow(path, "pyarrow"), list[str](), list[dict[str, Any]](), ""
     for file in files:
         try:
             check_regular(file)
+            _check_size(sum(each.stat().st_size for each in files), path)
             with file.open("rb") as stream:
-                tables.append(arrow.ipc.open_stream(stream).read_all())
-        except OSError:
+                reader = arrow.ipc.open_stream(stream)
+                columns = list(reader.schema.names)
+                needed = columns_of(columns, one_line(str(path)), text, label)
+                label_column = needed[1]
+                rows += _rows((batch.select(list(needed)) for batch in reader), path)
+        except (OSError, TaskError, MemoryError):
             raise
         except Exception as error:  # pyarrow raises many types
             raise TaskError(f"{one_line(str(file))}: pyarrow cannot read it ({shortened_error(error)})") from None
-    columns, rows = _rows(tables)
-    _, label_column = columns_of(columns, one_line(str(path)), label=label)
     stated = features.get(label_column)
     names = stated.get("names") if isinstance(stated, dict) else None
     return columns, rows, tuple(map(str, names)) if isinstance(names, list) else ()
 
 
-def _rows(tables: Sequence[Any]) -> tuple[list[str], list[dict[str, Any]]]:
-    columns: Iterable[str] = tables[0].column_names if tables else ()
-    return list(columns), [row for table in tables for row in table.to_pylist()]
+def _rows(batches: Iterable[Any], path: Path) -> list[dict[str, Any]]:
+    """Return the rows of record batches, which are unpacked one at a time."""
+    rows: list[dict[str, Any]] = []
+    size = 0
+    for batch in batches:
+        size += batch.nbytes
+        _check_size(size, path)
+        rows += batch.to_pylist()
+    return rows
 
 
 def _arrow(path: Path, module: str) -> Any:
