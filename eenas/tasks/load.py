@@ -128,6 +128,11 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)
     if is_reference(spec.spec):
         return _call(load_object(spec.spec, trust_code=trust_code, relative_to=relative_to), spec)
+    if kind == "nodes" or spec.spec == "block_model":
+        raise TaskError(
+            f"{shortened(spec.spec)}: a search classifies whole samples; nodes of one graph are classified in Python "
+            "(eenas.tasks.graphs.node_task and eenas.networks.nodes, docs/graphs.md)"
+        )
     raise TaskError(f"unknown task {shortened(spec.spec)}; {_hint(spec.spec, relative_to)}")
 
 

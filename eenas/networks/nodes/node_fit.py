@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from eenas.errors import PolicyError
 from eenas.networks.nodes.node_network import NodeNetwork
 from eenas.networks.nodes.node_prediction import Form, check_form, predict_nodes
-from eenas.networks.nodes.node_table import node_tables
+from eenas.networks.nodes.node_table import check_share, node_tables
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import score
@@ -54,11 +54,10 @@ def fit_nodes(
     several policies are equally right, the one with the most messages is taken, which is the safer one on other nodes.
 
     Score a policy on a split that it was not fitted on. Raises PolicyError for a share outside [0, 1] and for splits
-    without nodes.
+    without nodes, and InputError for a network of other features or classes.
     """
     check_form(form)
-    if not 0 <= edge_share <= 1:
-        raise PolicyError(f"edge_share is a share of all edges in [0, 1], got {edge_share}")
+    check_share(edge_share)
     rows = np.concatenate([task.split(name) for name in splits] or [np.empty(0, dtype=np.int64)])
     if not len(rows):
         raise PolicyError("a policy is fitted on the labelled nodes of its splits, got none; name other splits")

@@ -42,7 +42,9 @@ class NodeNetwork(nn.Module):
         super().__init__()
         if layers is not None:
             hops = len(layers)
-        if min(features, num_classes - 1, hops, width) < 1 or not 0 <= dropout < 1:
+        sizes = (features, num_classes, hops, width)
+        whole = all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
+        if not whole or min(features, num_classes - 1, hops, width) < 1 or not 0 <= dropout < 1:
             raise BackboneError(
                 "a node network needs at least one feature, two classes, one hop and a width of 1, and dropout in "
                 f"[0, 1), got {features}, {num_classes}, {hops}, {width} and {dropout}"

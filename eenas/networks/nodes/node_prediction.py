@@ -108,7 +108,11 @@ def predict_nodes(
                 f"a policy for {rule.num_exits} exits cannot decide over the {network.hops + 1} of this network"
             )
         rule = PolicyRule(rule)
-    asked = np.arange(len(graph.x)) if nodes is None else np.asarray(nodes, dtype=np.int64)
+    asked = np.arange(len(graph.x)) if nodes is None else np.asarray(nodes)
+    if asked.ndim != 1 or (asked.size and asked.dtype.kind not in "iu"):
+        fix = "; use numpy.flatnonzero" if asked.dtype.kind == "b" else ""
+        raise InputError(f"nodes must be integers [q], got {asked.dtype} of shape {list(asked.shape)}{fix}")
+    asked = asked.astype(np.int64)
     if asked.size and not (asked.min() >= 0 and asked.max() < len(graph.x)):
         raise InputError(f"nodes must be 0 to {len(graph.x) - 1}, got {asked.min()} to {asked.max()}")
     device = network.encoder.weight.device

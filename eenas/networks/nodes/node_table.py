@@ -7,9 +7,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError
+from eenas.errors import InputError, PolicyError
+from eenas.escaping import shortened
 from eenas.networks.nodes.node_network import STATIONARY, NodeNetwork, tensors_of
-from eenas.networks.nodes.stationary import distances, stationary_state
+from eenas.networks.nodes.stationary import distances, in_both_directions, stationary_state
 from eenas.policies.costs import KNOWN, MACS, CostFacts, Costs, CostValues
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.fit import Fitting
@@ -29,7 +30,7 @@ class NodeTable:
     A node touches its incoming edges once per hop, which is what the frozen form of `predict_nodes` does. `table` has
     the mean of that over its nodes as the cost "edges", which policies are fitted to; nodes with many edges may leave
     earlier than others, so points are evaluated with `edges`. `distances` float32 [N, K - 1] from the stationary state
-    are known for networks of the kind "sgc".
+    are known for networks of the kind "sgc" on graphs with edges in both directions.
     """
 
     table: ExitTable
@@ -66,7 +67,15 @@ class NodeTable:
 def node_tables(
     network: NodeNetwork, task: NodeTask, splits: Iterable[str] = ("calibration", "validation", "test")
 ) -> dict[str, NodeTable]:
-    """Return the tables of some splits by name, with the exact logits of every exit, in eval mode."""
+    """Return the tables of some splits by name, with the exact logits of every exit, in eval mode.
+
+    Raises InputError for a network of other features or classes.
+    """
+    if (network.encoder.in_features, network.num_classes) != (task.graph.features, task.num_classes):
+        raise InputError(
+            f"{task.name} has {task.graph.features} features and {task.num_classes} classes, but the network takes "
+            f"{network.encoder.in_features} and has {network.num_classes}; build it with those of the task"
+        )
     was_training = network.training
     network.eval()
     x, edges = tensors_of(task.graph, network.encoder.weight.device)
@@ -74,7 +83,7 @@ def node_tables(
         states = network.states(x, edges)
         logits = torch.stack([network.logits(k, h) for k, h in enumerate(states)], dim=1).float().cpu().numpy()
         far = None
-        if network.kind == STATIONARY and network.hops:
+        if network.kind == STATIONARY and network.hops and in_both_directions(edges, len(x)):
             limit = stationary_state(states[0], edges)
             far = torch.stack([distances(h, limit) for h in states[:-1]], dim=1).cpu().numpy()
     finally:
@@ -92,14 +101,19 @@ def node_tables(
     return found
 
 
+def check_share(edge_share: float) -> None:
+    """Raise PolicyError for anything but a number in [0, 1]."""
+    if not isinstance(edge_share, int | float) or not 0 <= edge_share <= 1:
+        raise PolicyError(f"edge_share is a share of all edges in [0, 1], got {shortened(edge_share)}")
+
+
 def node_policy(calibration: NodeTable, *, edge_share: float, rule: Rule | None = None) -> Policy:
     """Return the policy with the most right answers on `calibration` within a share of all edges.
 
     If several are equally right, the one with the most edges is taken, which is the safer one on other nodes; if none
     holds the share, the one with the fewest edges of all. Raises PolicyError for a share outside [0, 1].
     """
-    if not 0 <= edge_share <= 1:
-        raise PolicyError(f"edge_share is a share of all edges in [0, 1], got {edge_share}")
+    check_share(edge_share)
     fitting = Fitting(calibration.table, rule or Rule())
     points = [calibration.point(each.policy) for each in fitting.operating_points(calibration.table)]
     within = [point for point in points if calibration.share(point) <= edge_share]
@@ -112,11 +126,14 @@ def distance_limit(calibration: NodeTable, *, edge_share: float) -> float:
     """Return the limit of a `DistanceRule` with the most right answers on `calibration` within a share of all edges.
 
     Candidates lie between the distances on `calibration`, at 64 quantiles. Raises PolicyError for tables without
-    distances, which only a network of the kind "sgc" has.
+    distances, which only a network of the kind "sgc" on a graph with edges in both directions has.
     """
     far = calibration.distances
     if far is None:
-        raise PolicyError('distances from the stationary state need a network of the kind "sgc"; fit a policy instead')
+        raise PolicyError(
+            'distances from the stationary state need a network of the kind "sgc" and edges in both directions; fit a '
+            "policy instead"
+        )
     right = calibration.table.correct()
     full = max(1.0, float(calibration.edges[:, -1].sum()))
     best, fewest = (-1.0, 0.0, 0.0), (np.inf, 0.0)

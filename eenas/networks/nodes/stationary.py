@@ -54,8 +54,7 @@ def stationary_state(h: Tensor, edges: Tensor) -> Tensor:
 
     Raises InputError for a graph with an edge in one direction only, for which this does not hold.
     """
-    codes, turned = edges[0] * len(h) + edges[1], edges[1] * len(h) + edges[0]
-    if not torch.equal(codes.sort().values, turned.sort().values):
+    if not in_both_directions(edges, len(h)):
         raise InputError("the stationary state needs edges in both directions; add the reverse of each edge")
     component = _components(edges, len(h))
     weight = incoming(edges, len(h), h.dtype) + 1
@@ -63,6 +62,12 @@ def stationary_state(h: Tensor, edges: Tensor) -> Tensor:
     sums, weights = added(root * h, component, len(h)), added(weight, component, len(h))
     found: Tensor = root * sums[component] / weights[component][:, None]
     return found
+
+
+def in_both_directions(edges: Tensor, nodes: int) -> bool:
+    """Whether each edge [2, E] comes with its reverse, as often as it is there itself."""
+    codes, turned = edges[0] * nodes + edges[1], edges[1] * nodes + edges[0]
+    return torch.equal(codes.sort().values, turned.sort().values)
 
 
 def _components(edges: Tensor, nodes: int) -> Tensor:

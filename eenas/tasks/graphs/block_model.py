@@ -26,10 +26,11 @@ def block_model_task(
 
     Raises TaskError for values out of range, and for splits that do not fit.
     """
-    if nodes < 4 * classes or classes < 2 or not 0 <= within <= 1 or degree <= 0 or noise < 0:
+    whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (nodes, classes, seed))
+    if not (whole and nodes >= 4 * classes >= 8 and seed >= 0 and 0 <= within <= 1 and degree > 0 and 0 <= noise < 1e6):
         raise TaskError(
-            "a block model has at least two classes with four nodes each, a positive degree, a share within in [0, 1] "
-            f"and noise from 0 up, got {classes}, {nodes}, {degree}, {within} and {noise}"
+            "a block model has at least two classes with four nodes each, a positive degree, a share within in [0, 1], "
+            f"noise in [0, 1e6) and a seed from 0 up, got {classes}, {nodes}, {degree}, {within}, {noise} and {seed}"
         )
     generator = np.random.Generator(np.random.PCG64(seed))
     labels = np.arange(nodes, dtype=np.int64) % classes

@@ -138,7 +138,10 @@ def _features(values: Any) -> NDArray[np.float32]:
     if given.ndim == 1:
         given = given[:, None]
     if given.ndim != 2 or given.dtype.kind not in "fiub" or 0 in given.shape:
-        raise TaskError(f"x must be numbers [nodes, features] of at least one node, got {_text(given)}")
+        raise TaskError(
+            f"x must be numbers [nodes, features] of at least one node, got {_text(given)}; give each "
+            "node a row of numbers"
+        )
     with np.errstate(over="ignore"):
         found = np.ascontiguousarray(given, dtype=np.float32)
     if not np.isfinite(found).all():
@@ -152,7 +155,7 @@ def _edges(values: Any, nodes: int) -> NDArray[np.int64]:
     if given.size == 0:
         return np.empty((2, 0), dtype=np.int64)
     if given.ndim != 2 or given.shape[0] != 2 or given.dtype.kind not in "iu":
-        raise TaskError(f"edge_index must be integers [2, edges], got {_text(given)}")
+        raise TaskError(f"edge_index must be integers [2, edges], got {_text(given)}{_edge_fix(given)}")
     wrong = (given < 0) | (given >= nodes)
     if wrong.any():
         raise TaskError(
@@ -160,6 +163,15 @@ def _edges(values: Any, nodes: int) -> NDArray[np.int64]:
             f"{int(np.argwhere(wrong.any(axis=0))[0, 0])}; number the nodes from 0"
         )
     return given.astype(np.int64)
+
+
+def _edge_fix(given: NDArray[Any]) -> str:
+    """Return what makes edges of these values, as the end of a message."""
+    if given.ndim == 2 and given.shape[0] == 2 and given.dtype.kind == "f":
+        whole = np.isfinite(given).all() and (given == np.rint(given)).all()
+        return "; use edge_index.astype(int)" if whole else "; number the nodes from 0"
+    turned = given.ndim == 2 and given.shape[1] == 2 and given.dtype.kind in "iu"
+    return "; use edge_index.T" if turned else "; give the sources in one row and the targets in the other"
 
 
 def _array(values: Any, name: str) -> NDArray[Any]:

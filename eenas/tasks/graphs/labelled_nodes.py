@@ -59,7 +59,10 @@ class NodeTask:
         given = np.asarray(y)
         if given.ndim != 1 or given.dtype.kind not in "iu" or len(given) != nodes:
             got = f"{given.dtype} of shape {list(given.shape)}"
-            raise TaskError(f"y must be {nodes} class numbers, one for each node (-1: unknown), got {got}")
+            fix = "use y.ravel()" if given.size == nodes and given.dtype.kind in "iu" else "number the classes from 0"
+            if given.dtype.kind in "USO":
+                fix = "classes, y = numpy.unique(y, return_inverse=True) numbers them"
+            raise TaskError(f"y must be {nodes} class numbers, one for each node (-1: unknown), got {got}; {fix}")
         given = given.astype(np.int64)
         known = np.flatnonzero(given != UNLABELLED)
         names = None if classes is None else check_class_names(classes)

@@ -37,9 +37,8 @@ def node_task(data: Any, splits: SplitsSpec | None = None, *, trust_code: bool =
         return _of_data("nodes", data, splits)
     path = Path(os.path.expanduser(data))
     if not path.is_file():
-        raise TaskError(
-            f"{shown_file(path)}: no such file; give {BLOCK_MODEL}, a .npz file, a .pt file or a Data object"
-        )
+        problem = "a folder, not a file" if path.is_dir() else "no such file"
+        raise TaskError(f"{shown_file(path)}: {problem}; give {BLOCK_MODEL}, a .npz file, a .pt file or a Data object")
     with naming_file(path):
         if path.suffix in TORCH:
             return _of_data(path.stem, data_of_file(path, trust_code=trust_code), splits)
@@ -56,6 +55,11 @@ def _of_npz(path: Path, splits: SplitsSpec | None) -> NodeTask:
 def _of_data(name: str, data: Any, splits: SplitsSpec | None) -> NodeTask:
     if isinstance(data, list | tuple) and len(data) == 1:
         data = data[0]
+    if isinstance(data, list | tuple):
+        raise TaskError(
+            f"{name}: nodes are classified in one graph, got {len(data)} graphs; choose one, or join them "
+            "(torch_geometric.data.Batch.from_data_list)"
+        )
     x, edges = arrays_of(data, name)
     y = values_of(getattr(data, "y", None))
     if y is None:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from eenas.bounds import shortened_error
 from eenas.errors import PluginError, TaskError
-from eenas.escaping import one_line
+from eenas.escaping import one_line, shortened
 from eenas.tasks.graphs.graph_arrays import GraphArrays, incoming_edges
 from eenas.tasks.graphs.labelled_graphs import graph_task
 from eenas.tasks.spec import SplitsSpec
@@ -52,10 +52,15 @@ def task_of_data(
 
 def arrays_of(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the features and the edges of a Data object. Raises TaskError, which calls it `name`."""
-    edges = values_of(getattr(data, "edge_index", None))
+    try:
+        edges, x = (values_of(getattr(data, key, None)) for key in ("edge_index", "x"))
+    except TaskError as error:
+        raise TaskError(f"{name}: {error}") from None
     if edges is None:
-        raise TaskError(f"{name}: has no edge_index; give a Data object of torch_geometric with x, edge_index and y")
-    x = values_of(getattr(data, "x", None))
+        raise TaskError(
+            f"{name}: has no edge_index; give a Data object of torch_geometric with x, edge_index and y, got "
+            f"{type(data).__name__}"
+        )
     if x is None:
         nodes = int(getattr(data, "num_nodes", 0) or 0)
         if not nodes:
@@ -85,7 +90,13 @@ def data_of_file(path: Path, *, trust_code: bool) -> Any:
 
 
 def values_of(values: Any) -> NDArray[Any] | None:
-    """Return the numbers of a tensor or an array, or None if there are none."""
+    """Return the numbers of a tensor or an array, or None if there are none. Raises TaskError for anything else."""
     if values is None:
         return None
-    return values.detach().cpu().numpy() if isinstance(values, torch.Tensor) else np.asarray(values)
+    if isinstance(values, torch.Tensor):
+        dense = values.detach().cpu() if values.layout == torch.strided else values.detach().cpu().to_dense()
+        return (dense.float() if dense.dtype in (torch.bfloat16, torch.float16) else dense).numpy()
+    try:
+        return np.asarray(values)
+    except Exception:  # lists of unequal length
+        raise TaskError(f"a Data object holds tensors or arrays of numbers, got {shortened(values)}") from None

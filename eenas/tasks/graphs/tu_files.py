@@ -79,7 +79,7 @@ def _numbers(file: Path, columns: int | None, *, may_be_empty: bool = False) -> 
         raise TaskError(f"{shown} is missing; a data set of the TU collection has it")
     try:
         check_regular(file)
-        lines = file.read_text(encoding="utf-8").split("\n")
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
         rows = [[float(value) for value in line.split(",")] for line in lines if line.strip()]
         widths = {len(row) for row in rows}
     except SpecError as error:

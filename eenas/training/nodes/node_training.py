@@ -1,6 +1,7 @@
 """Training of a node network: the joint loss over all exits, on the whole graph at once."""
 
 import copy
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,10 +45,12 @@ class NodeTraining:
 
     def __post_init__(self) -> None:
         """Raise TrainingError for values out of range."""
-        if self.epochs < 1 or self.patience < 1 or self.learning_rate <= 0 or self.weight_decay < 0:
+        counts, rates = (self.epochs, self.patience), (self.learning_rate, self.weight_decay)
+        numbers = all(type(value) is int for value in counts) and all(type(value) in (int, float) for value in rates)
+        if not (numbers and min(counts) >= 1 and 0 < rates[0] < math.inf and 0 <= rates[1] < math.inf):
             raise TrainingError(
-                "epochs and patience are at least 1, learning_rate is positive and weight_decay not negative, got "
-                f"{self.epochs}, {self.patience}, {self.learning_rate} and {self.weight_decay}"
+                "epochs and patience are whole numbers from 1 up, learning_rate is positive and weight_decay not "
+                f"negative, got {self.epochs}, {self.patience}, {self.learning_rate} and {self.weight_decay}"
             )
         if not (0 <= self.distillation <= 1 and 0 <= self.frozen_share <= 1 and self.temperature > 0):
             raise TrainingError(

@@ -13,7 +13,7 @@ from eenas.backbones.graphs.message_layers import GCNLayer, PropagationLayer
 from eenas.errors import BackboneError, InputError, PolicyError, TrainingError
 from eenas.networks.nodes.incoming_edges import IncomingEdges
 from eenas.networks.nodes.node_network import KINDS_OF_LAYERS, NodeNetwork, tensors_of
-from eenas.networks.nodes.node_prediction import predict_nodes
+from eenas.networks.nodes.node_prediction import FORMS, predict_nodes
 from eenas.networks.nodes.node_table import EDGES, distance_limit, node_policy, node_tables
 from eenas.networks.nodes.stationary import DistanceRule, stationary_state
 from eenas.policies.kinds.threshold import ThresholdPolicy
@@ -231,6 +231,46 @@ def test_bad_values_are_refused() -> None:
         train_nodes(NodeNetwork(4, 3), task())
     with pytest.raises(TrainingError, match="distillation and frozen_share"):
         NodeTraining(distillation=2.0)
+    for wrong in ({"learning_rate": float("nan")}, {"epochs": 2.5}, {"epochs": "3"}, {"weight_decay": -1.0}):
+        with pytest.raises(TrainingError, match="epochs and patience are whole numbers from 1 up"):
+            NodeTraining(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(BackboneError, match="at least one feature"):
+        NodeNetwork(3, 3, width="8")  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"nodes must be integers \[q\], got float64"):
+        predict_nodes(trained(), task().graph, thresholds(0.5), nodes=np.array([0.5]))  # type: ignore[arg-type]
+    mask = np.ones(240, dtype=np.bool_)
+    with pytest.raises(InputError, match=r"got bool of shape \[240\]; use numpy\.flatnonzero"):
+        predict_nodes(trained(), task().graph, thresholds(0.5), nodes=mask)  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="block_model has 3 features and 3 classes, but the network takes 4"):
+        node_tables(NodeNetwork(4, 3), task())
+    with pytest.raises(PolicyError, match="got 'half'"):
+        node_policy(node_tables(trained(), task())["calibration"], edge_share="half")  # type: ignore[arg-type]
+
+
+def test_all_nodes_may_leave_at_the_first_exit_and_none_may_be_asked_for() -> None:
+    found = predict_nodes(trained(), task().graph, thresholds(0.0), nodes=np.array([], dtype=np.int64))
+    assert (len(found.classes), found.edges) == (0, 0)
+    assert not predict_nodes(trained(), task().graph, thresholds(0.0)).exits.any()
+
+
+@pytest.mark.parametrize("edges", [[], [range(60), range(60)], [[0] * 50, [1] * 50], [[0] * 59, range(1, 60)]])
+@pytest.mark.parametrize("kind", KINDS_OF_LAYERS)
+def test_networks_train_on_graphs_without_edges_with_loops_repetitions_or_a_hub(edges: Any, kind: str) -> None:
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    odd = NodeTask.of("odd", x, np.array([list(row) for row in edges]), np.arange(60) % 2)
+    network = NodeNetwork(3, 2, kind=kind, hops=2, width=8)
+    train_nodes(network, odd, NodeTraining(epochs=2))
+    policy = node_policy(node_tables(network, odd)["calibration"], edge_share=1.0)
+    for form in FORMS:
+        assert (predict_nodes(network, odd.graph, policy, form=form).classes >= 0).all()
+
+
+def test_edges_in_one_direction_leave_out_the_distances_only() -> None:
+    one_way = NodeTask.of("chain", np.ones((60, 3)), [range(59), range(1, 60)], np.arange(60) % 2)
+    tables = node_tables(NodeNetwork(3, 2, kind="sgc", hops=1, width=8), one_way)
+    assert tables["test"].distances is None
+    with pytest.raises(PolicyError, match="edges in both directions"):
+        distance_limit(tables["test"], edge_share=0.5)
 
 
 def test_training_is_the_same_with_the_same_seed_and_takes_leaving_nodes_and_a_teacher() -> None:

@@ -166,3 +166,28 @@ def test_data_objects_without_a_label_or_edges_are_refused() -> None:
         task_of_data("toy", [no_label])
     with pytest.raises(TaskError, match="needs a list of Data objects, got int"):
         task_of_data("toy", 3)  # type: ignore[arg-type]
+
+
+def test_tensors_of_data_objects_are_made_plain_and_other_values_are_refused() -> None:
+    edges = torch.tensor([[0, 1], [1, 0]])
+    half = [SimpleNamespace(x=torch.ones(2, 3).bfloat16(), edge_index=edges, y=torch.tensor(k % 2)) for k in range(40)]
+    sparse = [SimpleNamespace(x=torch.eye(2).to_sparse(), edge_index=edges, y=torch.tensor(k % 2)) for k in range(40)]
+    assert task_of_data("half", half).inputs.option("features") == 3
+    assert task_of_data("sparse", sparse).inputs.option("features") == 2
+    with pytest.raises(TaskError, match=r"graph 0: a Data object holds tensors or arrays of numbers, got \[\[1\], \[1"):
+        task_of_data("ragged", [SimpleNamespace(x=[[1], [1, 2]], edge_index=edges, y=torch.tensor(0))])
+
+
+def test_tu_files_may_start_with_a_byte_order_mark(tmp_path: Path) -> None:
+    write_tu(tmp_path, arrays())
+    plain = graphs_task(tmp_path).digest
+    text = (tmp_path / "toy_A.txt").read_text(encoding="utf-8")
+    (tmp_path / "toy_A.txt").write_text("\ufeff" + text, encoding="utf-8")
+    assert graphs_task(tmp_path).digest == plain
+
+
+def test_an_array_file_without_nodes_is_refused(tmp_path: Path) -> None:
+    empty = {"x": np.empty((0, 3)), "edge_index": np.empty((2, 0), dtype=int), "batch": np.empty(0, dtype=int)}
+    np.savez(tmp_path / "none.npz", **empty, y=np.empty(0, dtype=int))
+    with pytest.raises(TaskError, match=r"none\.npz: x has no nodes"):
+        graphs_task(tmp_path / "none.npz")

@@ -72,7 +72,9 @@ def test_a_torch_file_of_nodes_needs_trust(tmp_path: Path) -> None:
     ("change", "masks", "message"),
     [
         ({"y": np.zeros(5, dtype=np.int64)}, None, "y must be 60 class numbers"),
-        ({"y": np.zeros(60)}, None, "y must be 60 class numbers"),
+        ({"y": np.zeros(60)}, None, "y must be 60 class numbers.*; number the classes from 0"),
+        ({"y": np.array(["a", "b"] * 30)}, None, r"got <U1 of shape \[60\]; classes, y = numpy\.unique"),
+        ({"y": np.zeros((60, 1), dtype=np.int64)}, None, r"use y\.ravel\(\)"),
         ({"y": np.zeros(60, dtype=np.int64)}, None, "at least two classes"),
         ({"edge_index": np.array([[0], [60]])}, None, "nodes 0 to 59, got 60"),
         ({}, {"train": np.ones(60, bool)}, "masks are train, val and test, but test is missing"),
@@ -88,6 +90,15 @@ def test_bad_nodes_are_refused(change: dict[str, Any], masks: dict[str, Any] | N
 def test_impossible_block_models_and_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="at least two classes with four nodes each"):
         block_model_task(nodes=6, classes=2)
+    for wrong in ({"nodes": 100.5}, {"seed": -1}, {"noise": float("nan")}, {"classes": 1}):
+        with pytest.raises(TaskError, match="noise in .* and a seed from 0 up, got"):
+            block_model_task(**wrong)  # type: ignore[arg-type]
+    with pytest.raises(TaskError, match="a folder, not a file; give block_model"):
+        node_task(tmp_path)
+    with pytest.raises(TaskError, match="classified in one graph, got 2 graphs; choose one"):
+        node_task([object(), object()])
+    with pytest.raises(TaskError, match="has no edge_index; .*, got NoneType"):
+        node_task(None)
     with pytest.raises(TaskError, match="no such file; give block_model"):
         node_task(tmp_path / "none.npz")
     with pytest.raises(TaskError, match="'tset' is not a split"):
