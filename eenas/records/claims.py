@@ -14,7 +14,7 @@ from eenas.errors import StorageError
 from eenas.fronts.dominance import pareto_mask
 from eenas.records.database import Database
 from eenas.records.rows import FIX, read_body
-from eenas.records.tables import CLAIMS, PROGRESS, RERUNS, TRIALS
+from eenas.records.tables import CLAIMS, LEARNING_CURVES, PROGRESS, RERUNS, TRIALS
 from eenas.records.trials import TrialRecord, row_of
 
 Points = Sequence[tuple[float, float]]
@@ -64,20 +64,16 @@ class Claims:
             connection.execute(CLAIMS.insert().values(**row))
         return claim
 
-    def bind(self, claim: Claim, number: int, again_for: int | None = None) -> bool:
-        """Tie a claim to the trial `number`, and return whether that trial may run.
+    def bind(self, claim: Claim, number: int) -> bool:
+        """Tie a claim to the trial `number`, and return False if the claim was lost."""
+        return self._database.change(update(CLAIMS).where(self._of(claim)).values(number=number))
 
-        It may not if the claim was lost, or if another trial already runs `again_for`, a trial that was cut off.
-        """
+    def may_rerun(self, first: int, number: int) -> bool:
+        """Whether the trial `number` is the one that runs the trial `first` again: the first that asks is."""
         with self._database.transaction() as connection:
-            own = update(CLAIMS).where(self._of(claim)).values(number=number).returning(CLAIMS.c.key)
-            if connection.execute(own).first() is None:
-                return False
-            if again_for is None:
-                return True
-            row = {"study": self._study, "number": again_for, "run_by": number}
+            row = {"study": self._study, "number": first, "run_by": number}
             connection.execute(self._database.insertion(RERUNS, row))
-            of_first = (RERUNS.c.study == self._study) & (RERUNS.c.number == again_for)
+            of_first = (RERUNS.c.study == self._study) & (RERUNS.c.number == first)
             return connection.execute(select(RERUNS.c.run_by).where(of_first)).scalar() == number
 
     def finish(self, claim: Claim, record: TrialRecord, points: Points = ()) -> bool:
@@ -101,6 +97,17 @@ class Claims:
                 return False
             connection.execute(update(PROGRESS).where(self._progress).values(held=PROGRESS.c.held - 1))
         return True
+
+    def withdraw(self, number: int) -> None:
+        """Delete a recorded trial, and its learning curve, that was failed from outside and is run again."""
+        with self._database.transaction() as connection:
+            one = (TRIALS.c.study == self._study) & (TRIALS.c.number == number)
+            if connection.execute(delete(TRIALS).where(one).returning(TRIALS.c.number)).first() is None:
+                return
+            of_trial = (LEARNING_CURVES.c.study == self._study) & (LEARNING_CURVES.c.number == number)
+            connection.execute(delete(LEARNING_CURVES).where(of_trial))
+            counts = {"ended": PROGRESS.c.ended - 1, "held": PROGRESS.c.held - 1}
+            connection.execute(update(PROGRESS).where(self._progress).values(**counts))
 
     def seize(self, number: int, worker: str) -> Claim | None:
         """Take over the claim on a trial from a dead worker, who loses it. None if nobody has it."""

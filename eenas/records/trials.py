@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Select, case, delete, select
+from sqlalchemy import Select, case, select
 
 from eenas.bounds import damage_as
 from eenas.designs.design import Design
@@ -14,7 +14,7 @@ from eenas.errors import EenasError, StorageError
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
 from eenas.records.rows import FIX, read_body, read_record
-from eenas.records.tables import LEARNING_CURVES, TRIALS
+from eenas.records.tables import TRIALS
 from eenas.specs import Extended
 
 ROW = "row of a trial"
@@ -132,14 +132,6 @@ class TrialRecords:
         wanted = (TRIALS.c.study == study) & TRIALS.c.number.in_(numbers)
         with self._database.transaction() as connection:
             return set(connection.execute(select(TRIALS.c.number).where(wanted)).scalars())
-
-    def drop(self, study: str, number: int) -> None:
-        """Delete a trial and its learning curve, for example because another trial replaces it."""
-        one = (TRIALS.c.study == study) & (TRIALS.c.number == number)
-        with self._database.transaction() as connection:
-            connection.execute(delete(TRIALS).where(one))
-            curve = (LEARNING_CURVES.c.study == study) & (LEARNING_CURVES.c.number == number)
-            connection.execute(delete(LEARNING_CURVES).where(curve))
 
     def find_by_digest(self, study: str, digest: str) -> TrialRecord | None:
         """Return the most useful trial of a network, or None.

@@ -1,6 +1,5 @@
 """Workers: names of the processes that share a storage, whether they still run, and what they are doing."""
 
-import builtins
 import json
 import os
 import socket
@@ -15,6 +14,9 @@ from eenas.escaping import shortened
 from eenas.records.database import Database
 from eenas.records.rows import read_record, read_table
 from eenas.records.tables import WORKERS
+
+FORGOTTEN = 86_400.0
+"""The seconds after which a worker that was killed is no longer listed."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +48,11 @@ class WorkerRecords:
         self._database = database
 
     def start(self, record: WorkerRecord) -> None:
-        """Insert a worker, or replace one of the same name that has ended. It starts and is seen now."""
+        """Insert a worker, or replace one of the same name that has ended. It starts and is seen now.
+
+        Workers that were last seen more than FORGOTTEN seconds ago are deleted.
+        """
+        self._database.change(delete(WORKERS).where(WORKERS.c.seen < self._database.now - FORGOTTEN))
         row = {name: getattr(record, name) for name in ("name", "study", "host", "process", "device", "doing", "trial")}
         now, versions = self._database.now, json.dumps(dict(record.versions))
         self._database.upsert(WORKERS, {**row, "versions": versions, "started": now, "seen": now})
@@ -74,10 +80,6 @@ class WorkerRecords:
                 return ()
             rows = connection.execute(statement).all()
         return tuple(map(_record, rows))
-
-    def silent(self, study: str, seconds: float) -> builtins.list[str]:
-        """Return the names of the workers of a study without a heartbeat for longer than `seconds`."""
-        return [each.name for each in self.list(study) if each.seen_seconds_ago > seconds]
 
 
 def _record(row: Row[tuple[object, ...]]) -> WorkerRecord:

@@ -1,5 +1,6 @@
 """Opening a study: the first worker prepares everything that all trials share."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from eenas.errors import StudyError
 from eenas.measurement.node import NODE
 from eenas.names import check_name
 from eenas.progress import Notice
+from eenas.records.claims import Claims
 from eenas.records.studies import MARK, StudyRecord, StudyRecords
 from eenas.specs import digest, to_table
 from eenas.study.context.backbone.prepared_backbone import prepare_backbone
@@ -39,6 +41,7 @@ class OpenStudy:
     front: FrozenFront
     token: str
     recovery: Recovery
+    claims: Claims
 
     def check(self) -> None:
         """Raise StudyError if the study was deleted since it was opened."""
@@ -119,17 +122,25 @@ def _is_alike(record: StudyRecord, identity: dict[str, Any], task: str) -> bool:
     return record.identity.get("backbone_name") == identity["backbone_name"] and record.facts.get("task") == task
 
 
-def open_shared(context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
+def open_shared(
+    context: StudyContext,
+    name: str,
+    identity: dict[str, Any],
+    folder: Path | None,
+    is_steady: Callable[[], bool] = lambda: True,
+) -> OpenStudy:
     """Open the study. Missing parts (backbone, bank, baselines, first trials) are made now.
 
-    If several workers start at once, one makes them and the others wait.
+    If several workers start at once, one makes them and the others wait. `is_steady` is that of `Recovery`.
     """
     return context.leases.once(
-        f"study/{name}", "preparing what the trials share", lambda: _open(context, name, identity, folder)
+        f"study/{name}", "preparing what the trials share", lambda: _open(context, name, identity, folder, is_steady)
     )
 
 
-def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None) -> OpenStudy:
+def _open(
+    context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None, is_steady: Callable[[], bool]
+) -> OpenStudy:
     context = _prepared(context)
     records = StudyRecords(context.database)
     if records.delete_orphaned(name):
@@ -150,14 +161,16 @@ def _open(context: StudyContext, name: str, identity: dict[str, Any], folder: Pa
     study._storage.set_study_system_attr(study._study_id, MARK, token)
     records.save(record)
     records.save_token(name, token)
-    recovery = Recovery(study, context.database, context.in_flight, context.listener)
+    claims = Claims(context.database, name)
+    claims.sync()
+    recovery = Recovery(study, context.database, context.in_flight, context.listener, is_steady)
     recovery.run()
     bank = Bank(context)
     front = lay_bank(context, bank)
     measure_baselines(context, name, bank, front)
     if all(trial.state == TrialState.WAITING for trial in study.get_trials(deepcopy=False)):
         enqueue_first(study, context, bank, front, identity)
-    return OpenStudy(name, context, study, bank, front, token, recovery)
+    return OpenStudy(name, context, study, bank, front, token, recovery, claims)
 
 
 def _prepared(context: StudyContext) -> StudyContext:

@@ -2,6 +2,8 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +15,14 @@ from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.study.context.study_context import StudyContext
 from eenas.study.experimental import experimental
 from eenas.study.opening import OpenStudy, open_shared
+from eenas.study.presence import Presence
 from eenas.study.rivals.baselines import refresh_static
-from eenas.study.study import remaining, running
 from eenas.study.trials.objective import Objective
+from eenas.study.trials.turn import AWAY
 
 Callback = Callable[[optuna.Study, optuna.trial.FrozenTrial], None]
 POLL = 1.0
 """The seconds between two checks of the trials of other workers."""
-AWAY = 60.0
-"""The seconds that a database server may be unavailable before the search ends."""
 OUTAGES = 3
 """The largest number of outages in a row, with no trial between, before the search ends."""
 
@@ -40,18 +41,24 @@ def run_study(
     `after_trial` and `callbacks` are called after each trial; `callbacks` have Optuna's signature, and one that calls
     `study.stop()` ends the search. Return the study, and an error if the last trials failed for the same reason.
     """
-    opened = open_shared(context, name, identity, folder)
-    objective = Objective(opened)
-    context.limit.lift()
-    _run_trials(opened, objective, after_trial, callbacks)
-    opened.check()
-    context.listener(Finished("searching", objective.best_so_far()))
-    context.leases.once(
-        f"static/{name}",
-        "looking for better static networks",
-        lambda: refresh_static(opened.context, name, opened.bank),
-    )
-    return opened.study, objective.failures_alike()
+    with Presence(context.database, name, context.device_text, context.listener) as presence:
+        context = replace(context, listener=presence.hear)
+        opened = open_shared(context, name, identity, folder, presence.is_steady)
+        objective = Objective(opened, presence.at_trial)
+        context.limit.lift()
+        try:
+            _run_trials(opened, objective, after_trial, callbacks)
+        finally:
+            with suppress(StorageError):  # the recovery of another worker gives it back
+                objective.turn.give_back()
+        opened.check()
+        context.listener(Finished("searching", objective.best_so_far()))
+        context.leases.once(
+            f"static/{name}",
+            "looking for better static networks",
+            lambda: refresh_static(opened.context, name, opened.bank),
+        )
+        return opened.study, objective.failures_alike()
 
 
 def _run_trials(
@@ -59,44 +66,44 @@ def _run_trials(
 ) -> None:
     """Run trials until the total or the time limit, Ctrl-C, a callback's stop, or too many equal failures.
 
-    Raises errors that are not the fault of a design. A short outage of the server only gives a notice.
+    Every trial needs a claim (`eenas.records.claims`), so that no worker starts one beyond the total. Raises errors
+    that are not the fault of a design. A short outage of the server only gives a notice.
     """
     context, study, outages, stopped = opened.context, opened.study, 0, False
-    listener, total = context.listener, context.settings.search.trials
+    listener, total, claims = context.listener, context.settings.search.trials, opened.claims
     listener(Started("searching", total))
-    listener(Advanced("searching", total - remaining(study, total), objective.best_so_far()))
+    listener(Advanced("searching", min(total, claims.ended()), objective.best_so_far()))
 
     def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
         nonlocal outages, stopped
         objective.mark_reported()
         outages = outages if objective.stopped_by() else 0
-        left = remaining(study, total)
-        listener(Advanced("searching", total - left, objective.best_so_far()))
+        listener(Advanced("searching", min(total, claims.ended()), objective.best_so_far()))
         after(study)
         for callback in callbacks:
             callback(study, trial)
             stopped = stopped or study._stop_flag
-        others_run_the_rest = left <= running(study)
-        if others_run_the_rest or objective.stopped_by() or objective.failures_alike():
-            study.stop()
 
+    must_recover = True
     while True:
         try:
-            opened.recovery.run()
-            if stopped or (left := remaining(study, total)) <= 0 or objective.failures_alike():
+            opened.recovery.run() if must_recover else opened.recovery.sometimes()
+            must_recover = False
+            if stopped or (ended := claims.ended()) >= total or objective.failures_alike():
                 return
             seconds = context.limit.left()
             if seconds is not None and seconds <= 0:
-                if left == total:
+                if not ended:
                     raise context.limit.error()
-                listener(Notice(f"the time limit is reached after {total - left} of {total} trials"))
+                listener(Notice(f"the time limit is reached after {ended} of {total} trials"))
                 return
-            if (own := left - running(study)) <= 0:  # other workers run the rest; a dead one is noticed here
+            if not objective.turn.take():  # other workers run the rest; a dead one is noticed here
                 objective.serve()
                 time.sleep(POLL)
+                must_recover = True
                 continue
             with experimental():
-                study.optimize(objective, n_trials=own, timeout=seconds, callbacks=[after_trial], catch=(Exception,))
+                study.optimize(objective, n_trials=1, callbacks=[after_trial], catch=(Exception,))
             trouble = objective.stopped_by()
         except KeyboardInterrupt:
             listener(Notice("stopped; rerun the command to continue"))
@@ -105,12 +112,13 @@ def _run_trials(
             trouble = objective.stopped_by() or objective.fault(error)
             already_finished = isinstance(error, UpdateFinishedTrialError)
             if (already_finished or trouble is None) and (objective.was_overtaken(study) or already_finished):
+                must_recover = True
                 continue  # another worker took over the trial; the objective or the recovery reports it
             if trouble is None:
                 raise
         if trouble is None:
             continue
-        outages += 1
+        outages, must_recover = outages + 1, True
         if not isinstance(trouble, StorageError) or outages > OUTAGES or not context.database.wait_for_server(AWAY):
             raise trouble
         study._storage.remove_session()

@@ -3,8 +3,8 @@
 from contextlib import suppress
 
 import optuna
-from optuna.storages import RDBStorage, RetryHeartbeatStaleTrialCallback
-from optuna.trial import FrozenTrial, TrialState
+from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 
 from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import LATENCY, MACS
@@ -82,33 +82,10 @@ def _metric(objective: str) -> str:
     return METRICS.get(objective, f"expected {objective}")
 
 
-def remaining(study: optuna.Study, total: int) -> int:
-    """Return the number of trials to run until `total` have ended. Trials that are run again do not count as ended."""
-    states = (TrialState.COMPLETE, TrialState.FAIL)
-    trials = study.get_trials(deepcopy=False, states=states)
-    again = run_again(study)
-    return max(0, total - sum(counts(trial, again) for trial in trials))
-
-
-def is_surplus(study: optuna.Study, number: int, total: int) -> bool:
-    """Whether the trials before this one already reach the total.
-
-    Two workers that see the last trial left at the same time both start it; the later one is surplus.
-    """
-    again = run_again(study)
-    trials = study.get_trials(deepcopy=False)
-    return sum(trial.number < number and counts(trial, again) for trial in trials) >= total
-
-
 def silent_trials(study: optuna.Study) -> set[int]:
     """Return the ids of running trials without a heartbeat for longer than the grace period."""
     storage = getattr(study._storage, "_backend", study._storage)
     return set(storage.silent(study._study_id)) if isinstance(storage, _HeartbeatStorage) else set()
-
-
-def running(study: optuna.Study) -> int:
-    """Return the number of running trials of all workers."""
-    return len(study.get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
 def origin(trial: FrozenTrial | optuna.Trial) -> str:
@@ -116,16 +93,22 @@ def origin(trial: FrozenTrial | optuna.Trial) -> str:
     return str(trial.user_attrs.get("origin", "sampler"))
 
 
-def counts(trial: FrozenTrial, again: set[int]) -> bool:
-    """Whether a trial counts towards the total. Trials that are run again and surplus ones do not."""
-    failed = trial.state == TrialState.FAIL
-    return not (failed and (trial.number in again or trial.user_attrs.get("cut_off") in (STOPPED, SURPLUS)))
+class RunAgain:
+    """The numbers of a study's trials that were queued again. Each trial is looked at once."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study, self._looked, self._numbers = study, 0, set[int]()
+
+    def numbers(self) -> set[int]:
+        """Return the numbers known now."""
+        trials = self._study.get_trials(deepcopy=False)
+        fresh = trials[self._looked :]  # by number, and what a trial runs again is fixed when it is queued
+        self._looked = len(trials)
+        self._numbers.update(number for trial in fresh if (number := first_run_of(trial)) is not None)
+        return self._numbers
 
 
-def run_again(study: optuna.Study) -> set[int]:
-    """Return the numbers of trials that were queued again."""
-    trials = study.get_trials(deepcopy=False)
-    with experimental():
-        retried = {RetryHeartbeatStaleTrialCallback.retried_trial_number(trial) for trial in trials}
-    queued = {trial.user_attrs.get("again_for") for trial in trials}
-    return {number for number in retried | queued if number is not None}
+def first_run_of(trial: FrozenTrial) -> int | None:
+    """Return the number of the trial that this one runs again, or None."""
+    number = trial.user_attrs.get("again_for", trial.system_attrs.get("failed_trial"))  # the second is Optuna's own
+    return None if number is None else int(number)

@@ -44,8 +44,8 @@ from eenas.records.database import Database
 from eenas.records.tables import BANK
 from eenas.results.read import open_results
 from eenas.results.results import StudyResults
-from eenas.study.study import remaining
 from eenas.study.trials.recovery import GIVEN_UP
+from tests.optuna_counts import remaining
 
 NAME = "killed"
 TRIALS = 6

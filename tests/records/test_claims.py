@@ -73,12 +73,11 @@ def test_a_worker_whose_claim_was_seized_can_record_nothing(claims, shared_stora
     assert claims.ended() == 1
 
 
-def test_of_two_trials_for_one_that_was_cut_off_the_first_to_start_runs(claims):
-    one, two = claims.take("a:1", 5), claims.take("b:1", 5)
-    assert claims.bind(one, 4, again_for=1)
-    assert not claims.bind(two, 5, again_for=1)
-    assert claims.bind(one, 4, again_for=1), "the same trial may ask twice"
-    assert claims.bind(two, 6, again_for=2)
+def test_of_two_trials_for_one_that_was_cut_off_the_first_to_ask_runs(claims):
+    assert claims.may_rerun(1, 4)
+    assert not claims.may_rerun(1, 5)
+    assert claims.may_rerun(1, 4), "the same trial may ask twice"
+    assert claims.may_rerun(2, 6)
 
 
 def test_a_transaction_that_fails_leaves_the_claim_and_no_record(claims, shared_storage, monkeypatch):

@@ -9,7 +9,7 @@ from sqlalchemy import text
 
 from eenas.records.database import Database
 from eenas.records.tables import WORKERS
-from eenas.records.workers import WorkerRecord, WorkerRecords, is_gone, worker_name
+from eenas.records.workers import FORGOTTEN, WorkerRecord, WorkerRecords, is_gone, worker_name
 
 
 def test_who_is_gone_is_known_of_this_machine_only():
@@ -63,8 +63,12 @@ def test_a_worker_was_seen_by_the_clock_of_the_database_whatever_this_machine_sa
         connection.execute(WORKERS.update().values(seen=WORKERS.c.seen - 100.0))
     (found,) = workers.list()
     assert 100.0 <= found.seen_seconds_ago < 130.0
-    assert workers.silent("s", 90.0) == ["a:1"]
-    assert workers.silent("s", 1000.0) == []
+    workers.start(record("b:2"))
+    assert [each.name for each in workers.list()] == ["a:1", "b:2"]
+    with database.transaction() as connection:
+        connection.execute(WORKERS.update().values(seen=WORKERS.c.seen - FORGOTTEN))
+    workers.start(record("c:3"))
+    assert [each.name for each in workers.list()] == ["c:3"]
 
 
 def test_a_storage_of_an_earlier_eenas_has_no_workers(tmp_path):

@@ -52,7 +52,7 @@ def test_a_study_that_is_deleted_while_it_runs_ends_in_one_line(tmp_path):
     assert StudyRecords(Database(url(tmp_path))).get("s") is None
     assert len(records.list("s")) == 1
     assert [trial.number for trial in go(tmp_path, 1).trials] == [0]
-    assert records.numbers("s") == {0}
+    assert records.recorded("s", [0, 1]) == {0}
 
 
 def test_a_study_of_an_earlier_eenas_is_known_by_its_name(tmp_path):

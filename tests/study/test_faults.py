@@ -25,9 +25,10 @@ from eenas.records.in_flight import InFlight
 from eenas.results.read import open_results
 from eenas.results.search import search
 from eenas.study.settings.study_spec import load_settings
-from eenas.study.study import SURPLUS, open_storage, origin, remaining, running
+from eenas.study.study import open_storage, origin
 from eenas.study.trials.recovery import Recovery
 from eenas.testing.smallest import smallest_backbone
+from tests.optuna_counts import remaining, running
 from tests.processes import Program
 from tests.smallest_study import QUEUED, SETTINGS, drawn, run_search, url
 
@@ -204,24 +205,6 @@ def test_two_workers_share_one_study(tmp_path):
     assert len(found.trials) == total
     assert len({values["policy.target_macs"] for values in drawn(url(tmp_path), found.name)}) == total - QUEUED
     assert len(list((tmp_path / "eenas.artifacts").glob("backbone-*"))) == 1
-
-
-def test_of_two_trials_begun_for_one_that_was_left_the_later_is_not_run(tmp_path, monkeypatch):
-    import eenas.study.run as run_module
-
-    monkeypatch.setattr(run_module, "remaining", lambda study, total: 0 if len(study.trials) > TRIALS else 1)
-    monkeypatch.setattr(run_module, "running", lambda study: 0)  # as seen before the other worker's trial was there
-    found = go(tmp_path)
-    assert len(found.trials) == TRIALS
-    assert states(tmp_path) == ["COMPLETE"] * TRIALS + ["FAIL"]
-    study = study_of(tmp_path, found.name)
-    assert study.trials[-1].user_attrs["cut_off"] == SURPLUS
-    assert remaining(study, TRIALS) == 0
-    assert remaining(study, TRIALS + 1) == 1
-    recovery(study, Database(url(tmp_path)), tmp_path).run()
-    assert len(study.trials) == TRIALS + 1
-    monkeypatch.undo()
-    assert len(go(tmp_path, trials=TRIALS + 1).trials) == TRIALS + 1
 
 
 def test_a_disk_that_is_full_for_artifacts_ends_the_search_and_the_trial_is_run_again(tmp_path, monkeypatch):

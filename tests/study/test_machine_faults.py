@@ -9,8 +9,9 @@ from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.results.read import open_results
 from eenas.results.results import StudyResults
-from eenas.study.study import open_storage, remaining
+from eenas.study.study import open_storage
 from eenas.study.trials.recovery import Recovery
+from tests.optuna_counts import remaining
 from tests.smallest_study import SETTINGS, run_search, url
 from tests.study.machine_faults import FAULTS
 

@@ -15,12 +15,14 @@ from eenas.designs.design import Placed
 from eenas.errors import DivergedError, InfeasibleError, MachineError, StudyError
 from eenas.policies.costs import CostValues
 from eenas.policies.exit_table_file import load_exit_table
+from eenas.records.claims import Claims
 from eenas.records.trials import TrialRecords
 from eenas.records.workers import worker_name
 from eenas.study.opening import OpenStudy, open_shared, own_name
-from eenas.study.study import STOPPED, SURPLUS, remaining
+from eenas.study.study import STOPPED, SURPLUS
 from eenas.study.trials import objective as module
 from eenas.study.trials.objective import Objective
+from tests.optuna_counts import remaining
 from tests.smallest_networks import small_design
 from tests.smallest_study import SETTINGS, study_context, url
 
@@ -178,7 +180,7 @@ def test_a_trial_is_recorded_before_optuna_has_its_values_and_is_in_flight_until
     watch(module, "propose", "propose")
     watch(module, "run_trial", "run")
     watch(module, "upload_artifact", "upload")
-    watch(TrialRecords, "save", "record")
+    watch(Claims, "finish", "record")
     (trial,) = run(ONE)
     assert order == ["propose", "run", "upload", "upload", "record"]
     assert trial.state == TrialState.COMPLETE
@@ -229,9 +231,8 @@ def test_ctrl_c_uses_up_no_trial(run):
 
 def test_a_trial_beyond_the_total_is_not_run(run, monkeypatch, trainings):
     settings = run.opened.context.settings
-    monkeypatch.setattr(run.objective, "_context", replace(
-        run.opened.context, settings=replace(settings, search=replace(settings.search, trials=1))
-    ))  # fmt: skip
+    one = replace(settings, search=replace(settings.search, trials=1))
+    run.objective = Objective(replace(run.opened, context=replace(run.opened.context, settings=one)))
     trials = run(ONE, OTHER)
     assert [trial.state for trial in trials] == [TrialState.COMPLETE, TrialState.FAIL]
     assert trials[1].user_attrs["cut_off"] == SURPLUS

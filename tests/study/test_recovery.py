@@ -14,9 +14,10 @@ from eenas.records.in_flight import InFlight
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import worker_name
 from eenas.study.experimental import experimental
-from eenas.study.study import open_storage, remaining
+from eenas.study.study import open_storage
 from eenas.study.trials.objective import Objective
 from eenas.study.trials.recovery import GIVEN_UP, Recovery
+from tests.optuna_counts import remaining
 from tests.smallest_study import run_search, url
 
 ELSEWHERE = "another machine:1"

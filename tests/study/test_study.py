@@ -13,19 +13,7 @@ from eenas.errors import StorageError
 from eenas.records.database import Database
 from eenas.study.settings.search_spec import SearchSpec
 from eenas.study.settings.study_spec import load_settings
-from eenas.study.study import (
-    DIED,
-    STOPPED,
-    SURPLUS,
-    is_surplus,
-    open_storage,
-    open_study,
-    origin,
-    remaining,
-    run_again,
-    running,
-    silent_trials,
-)
+from eenas.study.study import RunAgain, open_storage, open_study, origin, silent_trials
 from tests.smallest_study import url
 
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed:UserWarning")
@@ -82,49 +70,13 @@ def test_the_sampler_is_that_of_the_settings_or_the_one_that_is_given(tmp_path):
     assert open_study(storage, "own", settings("accuracy"), own).ask().suggest_float("x", 0, 1) == 0.25
 
 
-@pytest.mark.parametrize(
-    ("trials", "left"),
-    [
-        ((), 3),
-        (("complete",), 2),
-        (("failed",), 2),
-        ((("failed", {"cut_off": DIED}),), 2),
-        ((("failed", {"cut_off": STOPPED}),), 3),
-        ((("failed", {"cut_off": SURPLUS}),), 3),
-        (("running", "waiting"), 3),
-        ((("failed", {"cut_off": DIED}), ("waiting", {"again_for": 0})), 3),
-        ((("failed", {}), ("complete", {"again_for": 0})), 2),
-        (("complete", ("complete", {"again_for": 0})), 1),
-        (("complete",) * 5, 0),
-    ],
-)
-def test_so_many_trials_are_left_of_three(trials, left):
-    assert remaining(with_trials(*trials), 3) == left
-
-
-@pytest.mark.parametrize(
-    ("trials", "surplus"),
-    [
-        (("complete", "running", "running"), [False, False, True]),
-        (("running", "waiting", "running"), [False, False, True]),
-        ((("failed", {"cut_off": SURPLUS}), "complete", "running"), [False, False, False]),
-        ((("failed", {}), ("complete", {"again_for": 0}), "running"), [False, False, False]),
-        (("failed", "failed", "running"), [False, False, True]),
-    ],
-)
-def test_a_trial_is_surplus_behind_as_many_as_the_total(trials, surplus):
-    study = with_trials(*trials)
-    assert [is_surplus(study, number, 2) for number in range(len(trials))] == surplus
-
-
 def test_trials_that_are_queued_again_are_known_by_eenas_and_by_optuna():
     study = with_trials(("failed", {}), ("waiting", {"again_for": 0}), "failed")
     study.add_trial(optuna.trial.create_trial(value=1.0, system_attrs={"failed_trial": 2}))
-    assert run_again(study) == {0, 2}
-
-
-def test_only_trials_in_progress_are_running():
-    assert running(with_trials("complete", "running", "waiting", "failed", "running")) == 2
+    again = RunAgain(study)
+    assert again.numbers() == {0, 2}
+    study.enqueue_trial({}, user_attrs={"again_for": 1})
+    assert again.numbers() == {0, 1, 2}
 
 
 def test_a_trial_is_the_samplers_unless_it_was_queued():

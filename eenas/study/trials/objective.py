@@ -2,12 +2,11 @@
 
 import contextlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
-import numpy as np
 import optuna
 from optuna.artifacts import FileSystemArtifactStore, upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
@@ -17,53 +16,52 @@ from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.faults import causes, is_memory_shortage, machine_fault
 from eenas.files import write_atomically
-from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
+from eenas.fronts.hypervolume import REFERENCE_COST
 from eenas.masking import masked
 from eenas.measurement.device_lock import at_work
 from eenas.networks.tables import with_distorted
 from eenas.policies.contexts.robustness import MEASURES
-from eenas.policies.costs import ALONE, MACS
+from eenas.policies.costs import ALONE
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice
 from eenas.records.artifacts import ArtifactStore, reference_to
 from eenas.records.learning_curves import LearningCurves
-from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecord, TrialRecords
-from eenas.records.workers import worker_name
 from eenas.study.context.latencies import serve
 from eenas.study.context.study_context import StudyContext
 from eenas.study.opening import OpenStudy
-from eenas.study.rivals.known_networks import KnownNetwork, recorded_networks, trial_networks
-from eenas.study.rivals.offered_points import offered
+from eenas.study.rivals.known_networks import trial_networks
 from eenas.study.settings.search_spec import ACCURACY
-from eenas.study.study import STOPPED, SURPLUS, is_surplus, origin
+from eenas.study.study import STOPPED, origin
+from eenas.study.trials.best_so_far import BestSoFar
 from eenas.study.trials.blame import Blame, blame, free_memory, storage_trouble
 from eenas.study.trials.design_training import network_digest
 from eenas.study.trials.pruning import PruningRule
 from eenas.study.trials.trial import Outcome, propose, run_trial
+from eenas.study.trials.turn import SurplusError, Turn
 
 FAILURES = 3
 """The number of consecutive failures with the same reason that ends a study."""
+ATTEMPTS = 3
+"""How often the record of a trained trial is written while a database server comes and goes."""
 
 
 class Objective:
     """The objective of one worker. Every trial is recorded before Optuna gets its values."""
 
-    def __init__(self, opened: OpenStudy) -> None:
+    def __init__(self, opened: OpenStudy, at_trial: Callable[[int | None], object] = lambda _: None) -> None:
+        """`at_trial` is told the number of the trial that begins, and None at its end."""
         context, study = opened.context, opened.name
-        self._opened, self._context, self._study = opened, context, study
+        self._opened, self._context, self._study, self._at_trial = opened, context, study, at_trial
         self._records = TrialRecords(context.database)
         self._store = _AtomicStore(context.artifacts)
         self._fault: EenasError | None = None
         self._unreported: int | None = None
         self._rule = PruningRule(LearningCurves(context.database), study, opened.front)
         self._failures: list[str] = []
-        self._backbone = context.backbone_facts()
-        record = StudyRecords(context.database).get(study)
-        self._points = self._points_within_limits(
-            recorded_networks(record, self._records.list(study)) if record else ()
-        )
+        self._best = BestSoFar(context, opened.claims, study)
+        self.turn = Turn(opened.claims, context.database, context.listener, context.settings.search.trials)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and return its values in the order of the study's objectives."""
@@ -72,14 +70,12 @@ class Objective:
         try:
             self._opened.check()
             in_flight.begin(self._study, trial.number)
-            if is_surplus(trial.study, trial.number, self._context.settings.search.trials):
-                trial.set_user_attr("cut_off", SURPLUS)
-                raise _SurplusError("another worker has already started the last trial; this one is not run")
-            trial.set_user_attr("worker", worker_name())
+            self.turn.begin(trial)
+            self._at_trial(trial.number)
             with at_work(self._context.device, self.serve):
                 record = self._run_with_retry(trial)
             self._opened.check()
-            self._keep(trial, record)
+            self._keep_despite_outages(trial, record)
             kept = True
         except KeyboardInterrupt:
             if kept:
@@ -87,7 +83,7 @@ class Objective:
             with contextlib.suppress(Exception):  # the interrupted call may have been one of the storage
                 trial.set_user_attr("cut_off", STOPPED)
             raise
-        except _SurplusError:
+        except SurplusError:
             raise
         except UpdateFinishedTrialError as error:
             raise self.overtaken(trial.number) from error
@@ -95,9 +91,11 @@ class Objective:
             self._end(trial, error)
             raise
         finally:
+            self._at_trial(None)
             in_flight.end(self._study, trial.number)
+            with contextlib.suppress(StorageError):  # the recovery gives back the claims that this worker lost
+                self.turn.give_back()
         self._failures.clear()
-        self._points += self._points_within_limits(trial_networks(record))
         assert record.values is not None
         return record.values
 
@@ -156,25 +154,14 @@ class Objective:
             if trial.state == TrialState.FAIL:
                 record = self._records.get(self._study, trial.number)
                 if record is not None and record.values is not None:
-                    self._records.drop(self._study, trial.number)
+                    self._opened.claims.withdraw(trial.number)
                     self.overtaken(trial.number)
             return True
         return False
 
     def best_so_far(self) -> str:
-        """Return a short text with the hypervolume and the best accuracy at half of the backbone's MACs."""
-        if not self._points:
-            return ""
-        total, chance = self._context.profile.total_macs, 1.0 / self._context.task.num_classes
-        accuracy, macs = np.array(self._points).T
-        area = hypervolume(accuracy, macs / total, reference_cost=REFERENCE_COST, reference_accuracy=chance)
-        half = accuracy[macs <= 0.5 * total]
-        return f"hypervolume {area:.3f}" + (f", {100 * half.max():.1f} % at 50 % MACs" if len(half) else "")
-
-    def _points_within_limits(self, networks: Sequence[KnownNetwork]) -> list[tuple[float, float]]:
-        """Return accuracy and MACs of the points that hold the limits of the study."""
-        items = offered(networks, self._backbone, self._context.settings.constraints)
-        return [(item.point.accuracy, item.point.expected[MACS]) for item in items]
+        """Return a short text on the best that all workers have reached."""
+        return self._best.text()
 
     def _run_with_retry(self, trial: optuna.Trial) -> TrialRecord:
         """Run a trial. If memory runs out, free it and run the trial once more."""
@@ -205,13 +192,30 @@ class Objective:
         artifacts = self._upload(trial, outcome.tables)
         return replace(outcome.record, origin=origin(trial), artifacts=artifacts)
 
+    def _keep_despite_outages(self, trial: optuna.Trial, record: TrialRecord) -> None:
+        """Keep a record. A server that is away for a moment must not cost a trained trial: every write can be redone.
+
+        Raises the StorageError of a server that stays away.
+        """
+        for _ in range(ATTEMPTS - 1):
+            try:
+                self._keep(trial, record)
+            except Exception as error:
+                trouble = storage_trouble(error, self._context.database)
+                if trouble is None or not self.turn.has_server(trial.number, trouble):
+                    raise
+                trial.study._storage.remove_session()
+            else:
+                return
+        self._keep(trial, record)
+
     def _keep(self, trial: optuna.Trial, record: TrialRecord) -> None:
         for key, value in {"buildable": 0.0, **record.violations}.items():
             trial.set_constraint(key, value)
         trial.set_user_attr("state", record.state)
         if record.reason:
             trial.set_user_attr("reason", record.reason)
-        self._records.save(record)
+        self.turn.end(record, self._best.points(trial_networks(record)))
 
     def _earlier(self, design: Design) -> Outcome | None:
         """Return an earlier trial of this study that trained the same network to the end, with its tables, or None."""
@@ -258,14 +262,10 @@ class Objective:
         reason = masked(str(error) if isinstance(error, EenasError) else f"{type(error).__name__}: {error}")
         self._failures.append(reason)
         trial.set_user_attr("reason", reason)
-        self._records.save(
+        self.turn.end(
             TrialRecord(study=self._study, number=trial.number, state="failed", reason=reason, origin=origin(trial))
         )
         free_memory()
-
-
-class _SurplusError(StudyError):
-    """The trial is beyond the study's total."""
 
 
 class _OvertakenError(StudyError):

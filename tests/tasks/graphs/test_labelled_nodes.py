@@ -91,13 +91,13 @@ def test_impossible_block_models_and_missing_files_are_refused(tmp_path: Path) -
     with pytest.raises(TaskError, match="at least two classes with four nodes each"):
         block_model_task(nodes=6, classes=2)
     for wrong in ({"nodes": 100.5}, {"seed": -1}, {"noise": float("nan")}, {"classes": 1}):
-        with pytest.raises(TaskError, match="noise in .* and a seed from 0 up, got"):
+        with pytest.raises(TaskError, match=r"noise in .* and a seed from 0 up, got"):
             block_model_task(**wrong)  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="a folder, not a file; give block_model"):
         node_task(tmp_path)
     with pytest.raises(TaskError, match="classified in one graph, got 2 graphs; choose one"):
         node_task([object(), object()])
-    with pytest.raises(TaskError, match="has no edge_index; .*, got NoneType"):
+    with pytest.raises(TaskError, match=r"has no edge_index; .*, got NoneType"):
         node_task(None)
     with pytest.raises(TaskError, match="no such file; give block_model"):
         node_task(tmp_path / "none.npz")
