@@ -15,6 +15,7 @@ from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.list import list_names
 from eenas.cli.profile import profile
+from eenas.cli.release import release
 from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search
@@ -66,6 +67,7 @@ _VERBS = (
     *(search, front, train, export, verify, run, serve, calibrate, simulate, experts, profile, tiers, dashboard),
     backbone,
     fleet,
+    release,
     spaces,
     split,
 )

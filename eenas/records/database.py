@@ -18,13 +18,12 @@ from sqlalchemy import (
     Table,
     Update,
     create_engine,
-    event,
     inspect,
     select,
     text,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.schema import CreateIndex, CreateTable
 
@@ -34,9 +33,10 @@ from eenas.records.kinds import fix_of, insert_into, now_in
 from eenas.records.read_only import is_read_only, reading_url
 from eenas.records.tables import METADATA, SCHEMA, SCHEMA_ROW
 from eenas.records.urls import read_url, sqlite_file
+from eenas.records.write_ahead_log import BUSY_SECONDS, set_synchronous_normal, use_write_ahead_log
 
-BUSY_SECONDS = 60
-"""How long an SQLite writer waits for another writer."""
+POOL = {"pool_size": 3, "max_overflow": 3}
+"""At most six connections of a process to a server: its trial, three heartbeats, and two to spare."""
 _LOCK = 0x65656E6173
 """The advisory lock under which one worker at a time creates the tables in PostgreSQL ("eenas" in hexadecimal)."""
 _OF_OPTUNA = "version_info"
@@ -55,7 +55,7 @@ class Database:
         with self._storage_errors():
             self._check_owner(create)
             if self._file is not None:
-                self._use_write_ahead_log(create)
+                self._is_wal = use_write_ahead_log(self.engine, create)
             if create:
                 self._create_tables()
         self._place = self._identity()
@@ -103,17 +103,26 @@ class Database:
         """The whole URL with the password, for Optuna. Never show it in a message."""
         return self._url.render_as_string(hide_password=False)
 
+    def optuna_options(self) -> dict[str, Any]:
+        """Return the options of `create_engine` with which Optuna opens the database, on a server in the same pool."""
+        return self.engine_options() if self._is_sqlite else {"pool": self.engine.pool}
+
     def engine_options(self) -> dict[str, Any]:
-        """Return the options of `create_engine` with which Optuna opens the same database."""
+        """Return the options of `create_engine`."""
         if not self._is_sqlite:
-            return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 15}}
+            return {"pool_pre_ping": True, "connect_args": {"connect_timeout": 15}, **POOL}
         options: dict[str, Any] = {"connect_args": {"timeout": BUSY_SECONDS}}
         if self._file is None:
             options["poolclass"] = StaticPool
             options["connect_args"]["check_same_thread"] = False
         if self._is_wal:
-            options["pool_events"] = [(_set_synchronous_normal, "connect")]
+            options["pool_events"] = [(set_synchronous_normal, "connect")]
         return options
+
+    @property
+    def file(self) -> Path | None:
+        """The file of an SQLite database, None on a server or in memory."""
+        return self._file
 
     @property
     def is_shared(self) -> bool:
@@ -180,8 +189,7 @@ class Database:
         deadline = time.monotonic() + seconds
         while True:
             try:
-                self.engine.dispose()
-                with self.engine.connect() as connection:
+                with self.engine.connect() as connection:  # which drops connections of the time before the outage
                     connection.execute(select(1))
                 return True
             except SQLAlchemyError:
@@ -246,24 +254,6 @@ class Database:
         if not create and not version:
             raise StorageError(f"{self.label}: holds no study of eenas; run `eenas search` or give another --storage")
 
-    def _use_write_ahead_log(self, create: bool) -> None:
-        """Let readers and a writer work at the same time. File systems without this keep SQLite's default journal."""
-        deadline = time.monotonic() + BUSY_SECONDS
-        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar()
-            while create and mode != "wal":
-                try:
-                    mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar()
-                    break
-                except DBAPIError as error:  # the switch itself does not wait for other processes
-                    if "locked" not in str(error) or time.monotonic() > deadline:
-                        raise
-                    time.sleep(0.05)
-        self._is_wal = mode == "wal"
-        if self._is_wal:
-            self.engine.dispose()
-            event.listen(self.engine, "connect", _set_synchronous_normal)
-
     def _create_tables(self) -> None:
         """Create missing tables.
 
@@ -297,10 +287,3 @@ class Database:
             yield
         except (SQLAlchemyError, sqlite3.Error) as error:
             raise self.to_storage_error(error) from error
-
-
-def _set_synchronous_normal(connection: Any, record: object) -> None:
-    """Set NORMAL, which with a write-ahead log is safe against corruption and over twice as fast as FULL."""
-    cursor = connection.cursor()
-    cursor.execute("PRAGMA synchronous=NORMAL")
-    cursor.close()

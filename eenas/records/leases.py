@@ -1,9 +1,11 @@
 """Leases: one worker makes a shared result while the others wait for it."""
 
+import shlex
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 from uuid import uuid4
 
@@ -22,8 +24,26 @@ EXPIRY = 30.0
 """A holder without a heartbeat for this many seconds, by the clock of the waiting worker, counts as dead."""
 POLL = 0.25
 """The seconds between two checks of a waiting worker."""
+PATIENCE = 60.0
+"""The seconds after which a waiting worker says who holds the lease; it says so again after twice as long."""
 
 Made = TypeVar("Made")
+
+
+@dataclass(frozen=True)
+class Holder:
+    """The worker that holds the lease `name`, and for about how many seconds, by its heartbeats."""
+
+    name: str
+    worker: str
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """The worker and the time in words."""
+        host, _, process = self.worker.rpartition(":")
+        held = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
+        return f"process {process} on {host} for about {held}"
 
 
 class Leases:
@@ -41,10 +61,11 @@ class Leases:
         while_waiting: Callable[[], object] | None = None,
         beat: float = HEARTBEAT,
         expiry: float = EXPIRY,
+        patience: float = PATIENCE,
     ) -> None:
         """`while_waiting` is called repeatedly by a waiting worker and may raise."""
         self._database, self._listener, self._while_waiting = database, listener, while_waiting
-        self._beat, self._expiry = beat, expiry
+        self._beat, self._expiry, self._patience = beat, expiry, patience
 
     def once(self, name: str, work: str, make: Callable[[], Made]) -> Made:
         """Call `make` while holding the lease `name`, and return its result. `work` describes it in a few words.
@@ -72,9 +93,38 @@ class Leases:
                     return made
             self._listener(Notice(f"{work}: another worker took over while this one slept; its results are used"))
 
+    def held(self) -> list[Holder]:
+        """Return the leases that are held now, by name."""
+        with self._database.transaction() as connection:
+            rows = connection.execute(select(LEASES).order_by(LEASES.c.name)).all()
+        return [self._holder(row.name, row.holder, row.beat) for row in rows]
+
+    def release(self, name: str) -> Holder | None:
+        """End the lease `name`, whoever holds it, and return the holder, None for a free lease.
+
+        For a holder that is alive but stuck. If it wakes up, it uses what the next holder made.
+        """
+        with self._database.transaction() as connection:
+            one = delete(LEASES).where(LEASES.c.name == name).returning(LEASES.c.holder, LEASES.c.beat)
+            row = connection.execute(one).first()
+        return None if row is None else self._holder(name, row.holder, row.beat)
+
+    def _holder(self, name: str, holder: str, beat: int) -> Holder:
+        return Holder(name, holder.partition("#")[0], beat * self._beat)
+
+    def _explain(self, name: str, work: str, holder: str, beat: int) -> None:
+        by = self._holder(name, holder, beat)
+        self._listener(
+            Notice(
+                f"{work}: still held by {by.text}, which shows signs of life; if it is stuck, end it, or run "
+                f"`eenas release {shlex.quote(name)}` with this storage"
+            )
+        )
+
     def _wait(self, lease: "_Lease", work: str) -> None:
         """Take the lease, if need be from a dead holder."""
         phase, seen, since, told = f"waiting for another worker: {work}", ("", -1), time.monotonic(), False
+        explain_at, patience = time.monotonic() + self._patience, self._patience
         while not lease.take():
             now = lease.holder()
             if now is None:
@@ -89,6 +139,10 @@ class Leases:
                 self._listener(Started(phase))
                 told = True
             pause_point()
+            if time.monotonic() >= explain_at:
+                self._explain(lease.name, work, *now)
+                patience *= 2
+                explain_at = time.monotonic() + patience
             if self._while_waiting is not None:
                 self._while_waiting()
             time.sleep(POLL)
@@ -100,7 +154,7 @@ class _Lease:
     """One worker's claim to the lease `name`, with a heartbeat thread."""
 
     def __init__(self, database: Database, name: str, beat: float) -> None:
-        self._database, self._name, self._beat = database, name, beat
+        self._database, self.name, self._beat = database, name, beat
         self._me = f"{worker_name()}#{uuid4().hex[:12]}"
         self._mine = (LEASES.c.name == name) & (LEASES.c.holder == self._me)
         self._ended = threading.Event()
@@ -108,17 +162,17 @@ class _Lease:
 
     def take(self) -> bool:
         """Take the lease if it is free, and return whether it was."""
-        return self._database.insert(LEASES, {"name": self._name, "holder": self._me, "beat": 0})
+        return self._database.insert(LEASES, {"name": self.name, "holder": self._me, "beat": 0})
 
     def holder(self) -> tuple[str, int] | None:
         """Return the holder and its last heartbeat, or None for a free lease."""
         with self._database.transaction() as connection:
-            row = connection.execute(select(LEASES.c.holder, LEASES.c.beat).where(LEASES.c.name == self._name)).first()
+            row = connection.execute(select(LEASES.c.holder, LEASES.c.beat).where(LEASES.c.name == self.name)).first()
         return None if row is None else (row.holder, row.beat)
 
     def take_over(self, holder: str, beat: int) -> bool:
         """Take the lease from `holder` unless its heartbeat changed or another worker was faster."""
-        same = (LEASES.c.name == self._name) & (LEASES.c.holder == holder) & (LEASES.c.beat == beat)
+        same = (LEASES.c.name == self.name) & (LEASES.c.holder == holder) & (LEASES.c.beat == beat)
         return self._database.change(update(LEASES).where(same).values(holder=self._me, beat=0))
 
     def start(self) -> None:

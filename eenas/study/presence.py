@@ -10,6 +10,7 @@ from eenas import __version__
 from eenas.errors import StorageError, StudyError
 from eenas.progress import Event, Finished, Listener, Notice, Started
 from eenas.records.database import Database
+from eenas.records.urls import network_file_system
 from eenas.records.workers import WorkerRecord, WorkerRecords, is_gone, worker_name
 from eenas.study.study import GRACE
 
@@ -27,6 +28,7 @@ class Presence:
     """
 
     def __init__(self, database: Database, study: str, device: str, listener: Listener) -> None:
+        self._database = database
         self._workers, self._listener, self._name = WorkerRecords(database), listener, worker_name()
         host, _, process = self._name.rpartition(":")
         self._record = WorkerRecord(
@@ -45,7 +47,9 @@ class Presence:
 
     def __enter__(self) -> "Presence":
         """Announce the worker."""
-        self._compare([each for each in self._workers.list(self._record.study) if self._is_alive(each)])
+        others = [each for each in self._workers.list() if self._is_alive(each)]
+        self._check_place(others)
+        self._compare([each for each in others if each.study == self._record.study])
         self._workers.start(self._record)
         self._thread.start()
         return self
@@ -91,6 +95,18 @@ class Presence:
 
     def _is_alive(self, worker: WorkerRecord) -> bool:
         return worker.name != self._name and worker.seen_seconds_ago <= GRACE and not is_gone(worker.name)
+
+    def _check_place(self, others: list[WorkerRecord]) -> None:
+        """Refuse several workers on an SQLite file on a network file system, and warn a single one."""
+        file = self._database.file
+        kind = None if file is None else network_file_system(file)
+        if kind is None:
+            return
+        why = f"{self._database.label}: the file is on a network file system ({kind}), where SQLite's locks fail"
+        fix = "use PostgreSQL, or a file on a local disk"
+        if others:
+            raise StorageError(f"{why} between workers, and {others[0].name} is at work on it; {fix}")
+        self._listener(Notice(f"warning: {why} as soon as a second worker joins; {fix}"))
 
     def _compare(self, others: list[WorkerRecord]) -> None:
         """Refuse another version of eenas, and warn of other versions of packages that scores depend on."""

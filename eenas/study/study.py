@@ -31,7 +31,7 @@ def open_storage(database: Database) -> RDBStorage:
         with experimental():
             return _HeartbeatStorage(
                 database.url,
-                engine_kwargs=database.engine_options(),
+                engine_kwargs=database.optuna_options(),
                 heartbeat_interval=HEARTBEAT,
                 grace_period=GRACE,
             )

@@ -8,11 +8,13 @@ import time
 
 import pytest
 
-from eenas.errors import StudyError
+from eenas.errors import StudyError, TimeOverError
 from eenas.progress import Finished, Notice, Started
 from eenas.records.database import Database
 from eenas.records.leases import Leases
 from eenas.records.measurements import DatabaseCache
+from eenas.records.tables import LEASES
+from eenas.records.workers import worker_name
 
 WORKER = """
 import os, sys, time
@@ -107,3 +109,68 @@ def test_a_holder_that_shows_life_is_waited_for_beyond_the_expiry(tmp_path):
     leases.once("it", "making it", lambda: order.append("second"))
     thread.join()
     assert order == ["began", "ended", "second"]
+
+
+def test_a_waiting_worker_says_who_is_stuck_and_a_released_lease_goes_to_the_next(shared_storage):
+    database, heard, order = Database(shared_storage), [], []
+    holds, wakes = threading.Event(), threading.Event()
+
+    def stuck() -> None:
+        order.append("stuck" if not holds.is_set() else "read what the other made")
+        if not holds.is_set():
+            holds.set()
+            wakes.wait(60)
+
+    held_by = Leases(Database(shared_storage), beat=0.05)  # whose heartbeats go on all the time
+    thread = threading.Thread(target=lambda: held_by.once("study/a b", "preparing", stuck))
+    thread.start()
+    assert holds.wait(60)
+
+    def listen(event):
+        heard.append(event)
+        if isinstance(event, Notice) and not any(order[1:]):
+            (holder,) = Leases(database).held()
+            assert (holder.name, holder.worker) == ("study/a b", worker_name())
+            assert Leases(database).release("study/a b").worker == holder.worker
+
+    Leases(database, listen, beat=0.05, expiry=30.0, patience=0.3).once(
+        "study/a b", "preparing", lambda: order.append("next")
+    )
+    wakes.set()
+    thread.join()
+    assert order == ["stuck", "next", "read what the other made"]
+    (said,) = [event.text for event in heard if isinstance(event, Notice)]
+    host, _, process = worker_name().rpartition(":")
+    assert f"preparing: still held by process {process} on {host} for about " in said
+    assert "run `eenas release 'study/a b'`" in said
+    assert Leases(database).release("study/a b") is None
+
+
+def test_a_time_limit_ends_the_wait_for_a_stuck_holder(shared_storage):
+    database = Database(shared_storage)
+    database.insert(LEASES, {"name": "it", "holder": "elsewhere:1#x", "beat": 0})
+
+    def over():
+        raise TimeOverError("the time limit ended")
+
+    with pytest.raises(TimeOverError):
+        Leases(database, while_waiting=over).once("it", "making it", lambda: None)
+
+
+def test_clocks_an_hour_apart_take_no_lease_from_its_holder(tmp_path, monkeypatch):
+    database, order = Database(f"sqlite:///{tmp_path}/eenas.db"), []
+    holds = threading.Event()
+
+    def slowly() -> None:
+        holds.set()
+        time.sleep(0.6)
+        order.append("first")
+
+    thread = threading.Thread(target=lambda: Leases(database, beat=0.05).once("it", "making it", slowly))
+    thread.start()
+    assert holds.wait(60)
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + 3600)
+    Leases(database, beat=0.05, expiry=5.0).once("it", "making it", lambda: order.append("second"))
+    thread.join()
+    assert order == ["first", "second"]

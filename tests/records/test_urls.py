@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eenas.errors import StorageError
-from eenas.records.urls import read_url, sqlite_file
+from eenas.records.urls import network_file_system, read_url, sqlite_file
 
 SECRET = st.text(alphabet="abcdefghijklmnopqrstuvwxyzXYZ0123456789!$()*+,;=._~-", min_size=5).map("pW".__add__)
 
@@ -31,7 +31,12 @@ def test_errors_about_unreadable_and_unknown_urls_hide_the_password(secret: str)
         ("eenas.db", "sqlite:///eenas.db"),
         ("", "not a database URL"),
         ("sqllite:///a.db", "'sqlite'"),
-        ("mysql://h/d", "mysql"),
+        ("mysql://h/d", "MariaDB lack UPDATE ... RETURNING.*postgresql://"),
+        ("mysql+pymysql://h/d", "MariaDB lack UPDATE ... RETURNING"),
+        ("grpc://host:13000", "the records of eenas, which need SQL; give the URL of the database behind it"),
+        ("journal:///a.log", "a journal has no heartbeats and no transactions.*sqlite:///"),
+        ("study.log", "a journal has no heartbeats"),
+        ("redis://h", "Redis has no SQL"),
     ],
 )
 def test_what_cannot_be_stored_in_says_what_can(text: str, said: str) -> None:
@@ -69,3 +74,23 @@ def test_a_plain_postgresql_url_gets_a_driver() -> None:
 )
 def test_the_file_of_a_url(text: str, file: Path | None) -> None:
     assert sqlite_file(read_url(text)) == file
+
+
+def test_a_network_file_system_is_found_by_the_longest_mount(tmp_path):
+    mounts = tmp_path / "mounts"
+    mounts.write_text(
+        "/dev/sda / ext4 rw 0 0\nserver:/home /home nfs4 rw 0 0\n/dev/sdb /home/local xfs rw 0 0\n"
+        "//server/a /mnt/a\\040b cifs rw 0 0\nbroken\n"
+    )
+    found = {
+        file: network_file_system(Path(file), mounts)
+        for file in ("/home/ann/a.db", "/home/local/a.db", "/mnt/a b/a.db", "/homes/a.db", "/a.db")
+    }
+    assert found == {
+        "/home/ann/a.db": "nfs4",
+        "/home/local/a.db": None,
+        "/mnt/a b/a.db": "cifs",
+        "/homes/a.db": None,
+        "/a.db": None,
+    }
+    assert network_file_system(Path("/a.db"), tmp_path / "no file") is None
