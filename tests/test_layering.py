@@ -23,7 +23,7 @@ ENTERS = {
     "tasks": {"sklearn", "scipy", "PIL", "aeon", "tokenizers", "pyarrow"},
     "backbones": {"timm", "torchvision", "huggingface_hub", "transformers", "torch_geometric"},
     "measurement": {"filelock", "ptflops"},
-    "records": {"sqlalchemy"},
+    "records": {"sqlalchemy", "boto3", "botocore", "google"},
     "programs": {"onnx", "onnxruntime", "onnxscript", "zstandard", "lz4"},
     "study": {"optuna", "scipy"},
     "results": {"optuna"},

@@ -15,6 +15,7 @@ def dashboard(
     host: Annotated[str, typer.Option(metavar="HOST", help="The address to serve on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="The port; 0 selects a free one.")] = 8080,
     artifacts: options.Artifacts = None,
+    trust_code: options.TrustCode = False,
 ) -> None:
     """Open optuna-dashboard on the studies.
 
@@ -26,6 +27,6 @@ def dashboard(
 
     quiet_optuna()
     try:
-        serve(storage, host=host, port=port, artifacts=artifacts, listener=Lines(say))
+        serve(storage, host=host, port=port, artifacts=artifacts, trust_code=trust_code, listener=Lines(say))
     except KeyboardInterrupt:
         say("dashboard closed")

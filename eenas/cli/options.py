@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +9,7 @@ import typer
 from eenas.errors import EenasError
 from eenas.escaping import shortened
 from eenas.masking import masked_url
+from eenas.records.stores.places import place_text
 from eenas.tasks.images.frame import Size, canonical_size
 
 STORAGE = "sqlite:///eenas.db"
@@ -26,8 +26,12 @@ Name = Annotated[
     str | None, typer.Option(metavar="STUDY", help="Name of the study (default: the newest in the storage).")
 ]
 Artifacts = Annotated[
-    Path | None,
-    typer.Option(metavar="PATH", help="Folder for weights and exit tables (default: beside the SQLite file)."),
+    str | None,
+    typer.Option(
+        metavar="PLACE",
+        help="Weights and exit tables: a folder, s3://BUCKET/PREFIX, gs://BUCKET/PREFIX or ./file.py:Store "
+        "(default: the folder beside the SQLite file).",
+    ),
 ]
 Device = Annotated[str, typer.Option(metavar="auto|cpu|cuda|mps", help="Device for training and measuring.")]
 Overrides = Annotated[
@@ -119,8 +123,13 @@ def size(text: str | None) -> Size | None:
 
 
 def study_flags(
-    storage: str, name: str | None, artifacts: Path | None = None, *, trust_code: bool = False
+    storage: str, name: str | None, artifacts: str | None = None, *, trust_code: bool = False
 ) -> dict[str, object]:
     """Return the flags that make the next verb find the same study, without those at their defaults."""
     place = None if storage == STORAGE else masked_url(storage)
-    return {"storage": place, "name": name, "artifacts": artifacts, "trust_code": trust_code}
+    return {
+        "storage": place,
+        "name": name,
+        "artifacts": None if artifacts is None else place_text(artifacts),
+        "trust_code": trust_code,
+    }

@@ -24,7 +24,8 @@ from eenas.policies.policy import Policy
 from eenas.policies.temperatures import fit_temperatures
 from eenas.programs.manifest import read_table
 from eenas.programs.runtime import load as open_model
-from eenas.records.artifacts import ArtifactStore
+from eenas.records.artifacts import existing_store
+from eenas.records.stores.places import ArtifactPlace
 from eenas.reporting.facts.picked import drawn_item, exit_table_of, load_picked
 from eenas.results.choice import Choice
 from eenas.results.read import open_results
@@ -58,7 +59,7 @@ class RecordingSource:
     """Where the samples of a simulation come from, beside its source.
 
     `data` (a task or its spec) is what an exported model or a run is asked, on its split `split`. For the name of a
-    study, `storage` is its database, `artifacts` the folder of its exit tables (default: beside the SQLite file), and
+    study, `storage` is its database, `artifacts` the store of its exit tables (default: beside the SQLite file), and
     `network` the network, by default the recommended one. `backbone` is the module of a run whose backbone was given as
     one. `threads` and `trust_code` are those of `eenas.runtime.load`.
     """
@@ -66,7 +67,7 @@ class RecordingSource:
     data: str | Task | None = None
     split: str = "test"
     storage: str = "sqlite:///eenas.db"
-    artifacts: Path | None = None
+    artifacts: ArtifactPlace | None = None
     network: str | None = None
     backbone: nn.Module | None = None
     threads: int | None = None
@@ -174,11 +175,11 @@ class RecordingSource:
                 "model, a run or a study"
             ) from None
         item = drawn_item(results, None if self.network is None else Choice(network=self.network))
-        folder = ArtifactStore.beside(self.storage, self.artifacts, create=False).root
-        picked = load_picked(results, item, folder)
+        store = existing_store(self.storage, self.artifacts, trust_code=self.trust_code)
+        picked = load_picked(results, item, store)
         table, split = picked.validation, VALIDATION
         if results.settings.task.distortions is not None:
-            distorted = exit_table_of(results, picked.item.name, PREFIX + VALIDATION, folder)
+            distorted = exit_table_of(results, picked.item.name, PREFIX + VALIDATION, store)
             table, split = with_contexts(table, distorted), f"{VALIDATION}, pristine and distorted"
         return DecidedTable(
             name=f"{results.name}, {picked.item.label}, {split}",

@@ -12,6 +12,7 @@ from eenas.policies.controllers.recording import Recording
 from eenas.policies.controllers.simulation import Simulation, simulate_stream
 from eenas.policies.controllers.stream import Stream
 from eenas.policies.exit_table import ExitTable
+from eenas.records.stores.places import ArtifactPlace
 from eenas.specs import check_options
 from eenas.tasks.task import Task
 
@@ -22,7 +23,7 @@ class SourceOptions(TypedDict, total=False):
     data: str | Task | None
     split: str
     storage: str
-    artifacts: Path | None
+    artifacts: ArtifactPlace | None
     network: str | None
     backbone: nn.Module | None
     threads: int | None

@@ -7,8 +7,9 @@ from eenas.deployment.network_sources import is_model_folder
 from eenas.errors import EenasError, FrontError, MeasurementError
 from eenas.escaping import shortened
 from eenas.measurement.tiers.tiers import Tiers
-from eenas.records.artifacts import ArtifactStore
+from eenas.records.artifacts import existing_store
 from eenas.records.database import Database
+from eenas.records.stores.places import ArtifactPlace
 from eenas.reporting.facts.picked import drawn_item, exit_table_of
 from eenas.reporting.facts.tiers.tiered_sources import subject_of_model, subject_of_point, subject_of_run
 from eenas.reporting.facts.tiers.tiered_subject import TieredSubject
@@ -22,13 +23,13 @@ from eenas.runs.run_report import REPORT, RunReport
 class TieredSource:
     """Where the network to split comes from, beside its source.
 
-    For the name of a study, `storage` is its database, `artifacts` the folder of its exit tables (default: beside the
+    For the name of a study, `storage` is its database, `artifacts` the store of its exit tables (default: beside the
     SQLite file), and `network` the network, by default the recommended one. `input_bytes` replaces the bytes of a raw
     sample. `trust_code` allows code that a design names.
     """
 
     storage: str = "sqlite:///eenas.db"
-    artifacts: Path | None = None
+    artifacts: ArtifactPlace | None = None
     network: str | None = None
     input_bytes: int | None = None
     trust_code: bool = False
@@ -69,6 +70,6 @@ class TieredSource:
         item = drawn_item(results, None if self.network is None else Choice(network=self.network))
         if item is None:
             raise FrontError(no_front(results))
-        folder = ArtifactStore.beside(self.storage, self.artifacts, create=False).root
-        subject = subject_of_point(results, item, exit_table_of(results, item.name, "validation", folder))
+        store = existing_store(self.storage, self.artifacts, trust_code=self.trust_code)
+        subject = subject_of_point(results, item, exit_table_of(results, item.name, "validation", store))
         return replace(subject, tiers=results.settings.tiers, folder=code_folder(record))

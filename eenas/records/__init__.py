@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from eenas.records.bank import BankRecord, BankRecords
     from eenas.records.database import Database
     from eenas.records.leases import Leases
+    from eenas.records.stores.object_store import ObjectStore, TransientStoreError
     from eenas.records.studies import StudyRecord, StudyRecords
     from eenas.records.trials import TrialRecord, TrialRecords
 
@@ -18,8 +19,10 @@ _HOMES = {
     "BankRecords": "bank",
     "Database": "database",
     "Leases": "leases",
+    "ObjectStore": "stores.object_store",
     "StudyRecord": "studies",
     "StudyRecords": "studies",
+    "TransientStoreError": "stores.object_store",
     "TrialRecord": "trials",
     "TrialRecords": "trials",
 }
@@ -29,8 +32,10 @@ __all__ = [
     "BankRecords",
     "Database",
     "Leases",
+    "ObjectStore",
     "StudyRecord",
     "StudyRecords",
+    "TransientStoreError",
     "TrialRecord",
     "TrialRecords",
 ]

@@ -14,6 +14,9 @@ from eenas.errors import StorageError
 from eenas.files import is_writable
 from eenas.masking import masked_url
 from eenas.progress import notify
+from eenas.records.stores.folder_store import FolderStore
+from eenas.records.stores.layered_store import LayeredStore
+from eenas.records.stores.places import ArtifactPlace, folder_of, open_place
 from eenas.records.urls import read_url, sqlite_file
 
 
@@ -39,11 +42,13 @@ def reading_url(file: Path, copies: Path) -> URL:
 
 
 @contextmanager
-def writable_storage(storage: str, artifacts: Path | None) -> Iterator[tuple[str, Path | None]]:
-    """Yield the storage and the artifact folder. A read-only SQLite file is replaced by a copy for the block.
+def writable_storage(
+    storage: str, artifacts: ArtifactPlace | None, *, trust_code: bool = False
+) -> Iterator[tuple[str, ArtifactPlace | None]]:
+    """Yield the storage and the place of artifacts. A read-only SQLite file is replaced by a copy for the block.
 
-    The copy links to the existing artifacts and is deleted after the block, as a notice says. Raises StorageError if it
-    cannot be made.
+    The copy links to the existing artifacts, or is laid over their remote store, and is deleted after the block, as a
+    notice says. Raises StorageError if it cannot be made.
     """
     file = sqlite_file(read_url(storage))
     if file is None or not is_read_only(file):
@@ -55,8 +60,8 @@ def writable_storage(storage: str, artifacts: Path | None) -> Iterator[tuple[str
         try:
             _copy(file, copy)
             own.mkdir()
-            kept = file.with_suffix(".artifacts") if artifacts is None else artifacts
-            for item in kept.iterdir() if kept.is_dir() else ():
+            kept = folder_of(file.with_suffix(".artifacts") if artifacts is None else artifacts)
+            for item in kept.iterdir() if kept is not None and kept.is_dir() else ():
                 if item.is_file() and not item.name.startswith("."):
                     (own / item.name).symlink_to(item.resolve())
         except (OSError, sqlite3.Error) as error:
@@ -64,7 +69,10 @@ def writable_storage(storage: str, artifacts: Path | None) -> Iterator[tuple[str
                 f"{masked_url(storage)}: cannot be copied to work on ({error}); free space in {folder}, restore it "
                 "from a backup, or give another --storage"
             ) from error
-        yield f"sqlite:///{copy}", own
+        place: ArtifactPlace = own
+        if artifacts is not None and kept is None:
+            place = LayeredStore(FolderStore(own), open_place(artifacts, trust_code=trust_code))
+        yield f"sqlite:///{copy}", place
 
 
 def _copy(file: Path, copy: Path) -> None:

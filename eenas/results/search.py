@@ -105,7 +105,8 @@ def _with_data(reference: StudyReference, settings: StudySpec, folder: Path | No
             return reference.task
         return load_task(spec, trust_code=reference.trust_code, relative_to=folder, listener=listener)
 
-    store, accept = ArtifactStore.beside(reference.storage, reference.folder), reference.accept_changed_data
+    store = ArtifactStore.beside(reference.storage, reference.artifacts, trust_code=reference.trust_code)
+    accept = reference.accept_changed_data
     task, spec = same_data(record, store, settings.task, load, accept=accept, listener=listener)
     return replace(reference, task=task), replace(settings, task=spec)
 

@@ -91,7 +91,10 @@ def measure_fidelity(
             f"end, got {len(trials)}; run `eenas search` for more trials"
         )
     listener = asked.listener
-    with notices_to(listener), writable_storage(asked.storage, asked.folder) as (place, kept):
+    with (
+        notices_to(listener),
+        writable_storage(asked.storage, asked.artifacts, trust_code=asked.trust_code) as (place, kept),
+    ):
         searched = SearchedStudy(
             reference=asked, database=database, record=record, results=results, settings=results.settings
         ).with_data()
@@ -162,7 +165,7 @@ def _brief_scores(
         else:
             scored.append((trial, score_network(tables, results.backbone)))
     if lost:
-        reason = f"exit tables of trials {lost} are missing or damaged in {context.artifacts.root}; check --artifacts"
+        reason = f"exit tables of trials {lost} are missing or damaged in {context.artifacts.label}; check --artifacts"
         if len(scored) < MIN_NETWORKS:
             raise StudyError(reason)
         context.listener(Notice(f"left out: {reason}"))

@@ -70,7 +70,7 @@ def train(
     with (
         open_process_group("cuda" if torch.cuda.is_available() and device != "cpu" else "cpu") as group,
         notices_to(quiet := asked.listener if group.rank == 0 else silent),
-        writable_storage(asked.storage, asked.folder) as (place, kept),
+        writable_storage(asked.storage, asked.artifacts, trust_code=asked.trust_code) as (place, kept),
     ):
         device = _own_device(group, device)
         database = Database(asked.storage, create=False)

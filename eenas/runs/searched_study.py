@@ -1,7 +1,6 @@
 """A searched study, opened again: its data are checked, and the context of its trials is rebuilt."""
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Self
 
 from torch import nn
@@ -10,6 +9,7 @@ from eenas.errors import StudyError
 from eenas.progress import Notice
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
+from eenas.records.stores.places import ArtifactPlace
 from eenas.records.studies import StudyRecord
 from eenas.results.read import code_folder
 from eenas.results.results import StudyResults
@@ -56,13 +56,13 @@ class SearchedStudy:
             return load_task(spec, trust_code=study.trust_code, relative_to=code_folder(self.record))
 
         study = self.reference
-        store = ArtifactStore.beside(study.storage, study.folder, create=False)
+        store = ArtifactStore.beside(study.storage, study.artifacts, create=False, trust_code=study.trust_code)
         accept, listener = study.accept_changed_data, study.listener
         task, spec = same_data(self.record, store, self.settings.task, load, accept=accept, listener=listener)
         check_objects(self.results, self.record, task, study.backbone)
         return replace(self, reference=replace(study, task=task), settings=replace(self.settings, task=spec))
 
-    def make_context(self, storage: str, artifacts: Path | None, *, device: str) -> StudyContext:
+    def make_context(self, storage: str, artifacts: ArtifactPlace | None, *, device: str) -> StudyContext:
         """Return the context of its trials on `device`. New measurements and weights are kept in `storage`.
 
         Raises StudyError if the context differs from that of the search, and the errors of

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from eenas.testing.policy_contract import PolicyContract, check_policy
     from eenas.testing.runtime_contract import RuntimeContract
     from eenas.testing.smallest import smallest_backbone, smallest_task
+    from eenas.testing.store_contract import StoreContract, check_store
     from eenas.testing.strategy_contract import StrategyContract, check_phases, check_strategy
     from eenas.testing.task_contract import TaskContract
 
@@ -26,6 +27,7 @@ _HOMES = {
     "PlacementContract": "placement_contract",
     "PolicyContract": "policy_contract",
     "RuntimeContract": "runtime_contract",
+    "StoreContract": "store_contract",
     "StrategyContract": "strategy_contract",
     "TaskContract": "task_contract",
     "check_branch": "branch_contract",
@@ -36,6 +38,7 @@ _HOMES = {
     "check_phases": "strategy_contract",
     "check_placement": "placement_contract",
     "check_policy": "policy_contract",
+    "check_store": "store_contract",
     "check_strategy": "strategy_contract",
     "smallest_backbone": "smallest",
     "smallest_task": "smallest",
@@ -49,6 +52,7 @@ __all__ = [
     "PlacementContract",
     "PolicyContract",
     "RuntimeContract",
+    "StoreContract",
     "StrategyContract",
     "TaskContract",
     "check_branch",
@@ -59,6 +63,7 @@ __all__ = [
     "check_phases",
     "check_placement",
     "check_policy",
+    "check_store",
     "check_strategy",
     "smallest_backbone",
     "smallest_task",

@@ -43,7 +43,7 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
     for split, table in zip(("calibration", "validation"), tables(chosen.item.design, number), strict=True):
         kept[split] = ArtifactStore(tmp_path).write(split, table.save)
     results = replace(results, networks=tuple(replace(each, artifacts=kept) for each in results.networks))
-    found = load_picked(results, chosen.item, tmp_path)
+    found = load_picked(results, chosen.item, ArtifactStore(tmp_path, create=False))
     assert found.item is chosen.item
     assert np.array_equal(found.exit_index, chosen.exit_index)
     assert np.bincount(found.exit_index, minlength=len(found.exits)) / len(found.validation) == pytest.approx(
@@ -52,16 +52,16 @@ def test_tables_come_from_the_artifacts_of_the_recommended_trial(results, chosen
     whole = (tmp_path / "validation").read_bytes()
     (tmp_path / "validation").write_bytes((tmp_path / "calibration").read_bytes())
     with pytest.raises(StorageError, match="was changed or replaced"):
-        load_picked(results, chosen.item, tmp_path)
+        load_picked(results, chosen.item, ArtifactStore(tmp_path, create=False))
     (tmp_path / "validation").write_bytes(whole)
     bare = tuple(replace(each, artifacts={split: split for split in kept}) for each in results.networks)
     with pytest.raises(StorageError, match="not an artifact reference"):
-        load_picked(replace(results, networks=bare), chosen.item, tmp_path)
+        load_picked(replace(results, networks=bare), chosen.item, ArtifactStore(tmp_path))
     (tmp_path / "validation").unlink()
     with pytest.raises(StorageError, match="--artifacts"):
-        load_picked(results, chosen.item, tmp_path)
+        load_picked(results, chosen.item, ArtifactStore(tmp_path, create=False))
     with pytest.raises(FrontError, match="no trial has finished"):
-        load_picked(study(0, extra=[failed(0)]), None, tmp_path)
+        load_picked(study(0, extra=[failed(0)]), None, ArtifactStore(tmp_path))
 
 
 def test_the_design_stands_where_its_branches_do_and_every_sample_leaves(chosen):

@@ -101,7 +101,7 @@ def test_tables_and_data_frames_show_them(studied):
 def test_the_report_has_the_scores_of_each_context_beside_the_backbone(studied):
     results = studied.results
     item = next(item for item in results.front if item.kind == "trial")
-    scores = load_contexts(results, item, studied.folder / "eenas.artifacts")
+    scores = load_contexts(results, item, ArtifactStore(studied.folder / "eenas.artifacts", create=False))
     assert scores[0].context == CLEAN
     assert [each.context for each in scores[1:]] == [
         f"gaussian_{kind}:{each}" for kind in ("blur", "noise") for each in (1, 5)
@@ -111,7 +111,7 @@ def test_the_report_has_the_scores_of_each_context_beside_the_backbone(studied):
     assert all(each.backbone_accuracy is not None for each in scores)
     assert [severity for severity, _ in by_kind(scores)["gaussian_blur"]] == [0, 1, 5]
     assert context_rows(scores, results.backbone.macs)[1][0].startswith("gaussian_")
-    assert load_contexts(results, None, studied.folder) == ()
+    assert load_contexts(results, None, ArtifactStore(studied.folder, create=False)) == ()
 
 
 def test_full_training_reports_every_context_and_thresholds_per_context(report):

@@ -3,13 +3,15 @@
 import socketserver
 import wsgiref.simple_server
 from collections.abc import Callable, Iterable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from eenas.errors import EenasError, StorageError
 from eenas.progress import Listener, Notice, silent
+from eenas.records.artifacts import ArtifactStore, existing_store
 from eenas.records.database import Database
+from eenas.records.stores.places import ArtifactPlace
 from eenas.records.urls import read_url, sqlite_file
+from eenas.study.optuna_artifacts import OptunaArtifacts
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
@@ -20,34 +22,42 @@ def serve(
     *,
     host: str = "127.0.0.1",
     port: int = 8080,
-    artifacts: Path | None = None,
+    artifacts: ArtifactPlace | None = None,
+    trust_code: bool = False,
     listener: Listener = silent,
 ) -> None:
     """Serve until interrupted. `port` 0 takes a free port; `listener` gets the address as a notice.
 
-    `artifacts` is the folder of the exit tables (default: the one beside an SQLite file). Raises StorageError if the
+    `artifacts` is the store of the exit tables (default: the folder beside an SQLite file). Raises StorageError if the
     storage is missing or is not a study's, EenasError if the address is taken.
     """
-    with server(storage, host=host, port=port, artifacts=artifacts, listener=listener) as running:
+    with server(
+        storage, host=host, port=port, artifacts=artifacts, trust_code=trust_code, listener=listener
+    ) as running:
         address = f"http://{host}:{running.server_port}"
         listener(Notice(f"the dashboard is at {address} (Ctrl-C ends it)"))
         running.serve_forever()
 
 
 def server(
-    storage: str, *, host: str, port: int, artifacts: Path | None, listener: Listener = silent
+    storage: str,
+    *,
+    host: str,
+    port: int,
+    artifacts: ArtifactPlace | None,
+    trust_code: bool = False,
+    listener: Listener = silent,
 ) -> wsgiref.simple_server.WSGIServer:
     """Return the server of `serve`, bound to its address but not yet serving. The caller closes it."""
-    app = _Watched(_application(storage, artifacts), storage, listener)
+    app = _Watched(_application(storage, artifacts, trust_code), storage, listener)
     try:
         return wsgiref.simple_server.make_server(host, port, app, server_class=_Threads, handler_class=_QuietHandler)
     except (OSError, OverflowError) as error:
         raise EenasError(f"cannot serve on {host}:{port} ({error}); pass another --port (0 takes a free one)") from None
 
 
-def _application(storage: str, artifacts: Path | None) -> Any:
+def _application(storage: str, artifacts: ArtifactPlace | None, trust_code: bool) -> Any:
     import optuna
-    from optuna.artifacts import FileSystemArtifactStore
     from optuna_dashboard import wsgi
 
     database = Database(storage, create=False)
@@ -55,12 +65,16 @@ def _application(storage: str, artifacts: Path | None) -> Any:
         opened = optuna.storages.RDBStorage(database.url, engine_kwargs=database.engine_options())
     except Exception as error:  # SQLAlchemy, alembic and drivers each have their own
         raise StorageError(f"{database.label}: Optuna cannot use this database ({error})") from error
+    kept = _store_of(storage, artifacts, trust_code=trust_code)
+    return wsgi(opened, artifact_store=None if kept is None else OptunaArtifacts(kept))
+
+
+def _store_of(storage: str, artifacts: ArtifactPlace | None, *, trust_code: bool) -> ArtifactStore | None:
+    """Return the given store, or the folder beside the database if there is one."""
     file = sqlite_file(read_url(storage))
-    folder = artifacts or (file.with_suffix(".artifacts") if file is not None else None)
-    if artifacts is not None and not artifacts.is_dir():
-        raise StorageError(f"{artifacts}: no such folder; give the --artifacts of the search")
-    store = FileSystemArtifactStore(str(folder)) if folder is not None and folder.is_dir() else None
-    return wsgi(opened, artifact_store=store)
+    if artifacts is None and (file is None or not file.with_suffix(".artifacts").is_dir()):
+        return None
+    return existing_store(storage, artifacts, trust_code=trust_code)
 
 
 class _Watched:

@@ -9,6 +9,7 @@ import tomli_w
 from eenas import __version__
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, CostFacts, key_of
+from eenas.records.stores.places import place_text
 from eenas.reporting.facts.summary import shown
 from eenas.reporting.facts.wording import cost_text, cost_word, each_batch, milliseconds, plural, quantity
 from eenas.reporting.report.report_source import PAGE, ReportSource
@@ -76,7 +77,7 @@ def commands(source: ReportSource) -> list[str]:
     results, asked = source.results, source.asked
     place = ["--storage", results.storage, "--name", results.name]
     trust = ["--trust-code"] if source.study.trust_code or results.settings.names_code else []
-    artifacts = [] if source.study.artifacts is None else ["--artifacts", str(source.study.artifacts)]
+    artifacts = [] if source.study.artifacts is None else ["--artifacts", place_text(source.study.artifacts)]
     device = ["--device", _device(results.device)]
     drawn = _flags(asked.choice)
     usual = Choice() if results.recommended else Choice(knee=True)

@@ -1,11 +1,11 @@
 """A network under distortions: its scores in each context from the exit tables of the search, and rows of a table."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from eenas.percent import percent
 from eenas.policies.contexts.context_scores import ContextScores
 from eenas.policies.exit_table import ExitTable
+from eenas.records.artifacts import ArtifactStore
 from eenas.reporting.facts.picked import exit_table_of
 from eenas.results.results import StudyResults
 from eenas.runs.run_contexts import context_scores
@@ -23,7 +23,9 @@ HEADS = (
 """The heads of the columns of `context_rows`."""
 
 
-def load_contexts(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> tuple[ContextScores, ...]:
+def load_contexts(
+    results: StudyResults, item: FrontPoint | None, artifacts: ArtifactStore
+) -> tuple[ContextScores, ...]:
     """Return the scores of a point on pristine and distorted validation samples, from tables in `artifacts`.
 
     Empty without a point, or if the study has no distorted samples. Raises StorageError if a table is missing.

@@ -1,8 +1,6 @@
 """The network that a report examines: its operating point and its stored exit tables."""
 
-import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +10,7 @@ from eenas.policies.costs import MACS
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.temperatures import fit_temperatures
-from eenas.records.artifacts import ArtifactStore
+from eenas.records.artifacts import ArtifactStore, MissingArtifactError
 from eenas.reporting.facts.summary import shown
 from eenas.reporting.facts.wording import place
 from eenas.results.choice import Choice, choose_design
@@ -72,8 +70,8 @@ def _figures(item: FrontPoint) -> tuple[object, ...]:
     return item.name, point.accuracy, point.expected[MACS], point.worst[MACS], point.shares, point.exit_accuracy
 
 
-def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path) -> Picked:
-    """Load the exit tables of a point's network from the folder `artifacts`.
+def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: ArtifactStore) -> Picked:
+    """Load the exit tables of a point's network from the store `artifacts`.
 
     Raises FrontError if there is no point, StorageError if a table is missing or was changed, PolicyError for a file
     that is not an exit table.
@@ -84,16 +82,21 @@ def load_picked(results: StudyResults, item: FrontPoint | None, artifacts: Path)
     return pick(item, tables["calibration"], tables["validation"], results.backbone.macs)
 
 
-def exit_table_of(results: StudyResults, name: str, split: str, artifacts: Path) -> ExitTable:
+def exit_table_of(results: StudyResults, name: str, split: str, artifacts: ArtifactStore) -> ExitTable:
     """Return the stored exit table of a network of a study.
 
     Raises StorageError if it is missing or was changed, PolicyError for a file that is not an exit table.
     """
     network = next(network for network in results.networks if network.name == name)
     reference = network.artifacts.get(split, "")
-    if not os.path.isfile(artifacts / reference.partition("@")[0]):
-        raise StorageError(f"{artifacts}: has no exit table of {name} on {split}; give the --artifacts of the search")
-    return load_exit_table(ArtifactStore(artifacts, create=False).path(reference))
+    missing = f"{artifacts.label}: has no exit table of {name} on {split}; give the --artifacts of the search"
+    if not reference:
+        raise StorageError(missing)
+    try:
+        file = artifacts.path(reference)
+    except MissingArtifactError:
+        raise StorageError(missing) from None
+    return load_exit_table(file)
 
 
 def pick(item: FrontPoint, calibration: ExitTable, validation: ExitTable, backbone_macs: float) -> Picked:

@@ -12,7 +12,7 @@ from optuna.trial import FrozenTrial
 from eenas.errors import StorageError
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.contexts.context_scores import ContextScores
-from eenas.records.artifacts import ArtifactStore
+from eenas.records.artifacts import existing_store
 from eenas.records.database import Database
 from eenas.reporting.facts.distortion_facts import load_contexts
 from eenas.reporting.facts.explained import trained_network
@@ -57,7 +57,7 @@ class ReportSource:
     `item` is the point to draw (None: no front), and `picked` returns it with its exit tables. `task` returns the data,
     `trials` Optuna's trials, `runs` the study's full trainings, and `network` the name and the network of one of them
     (None: there is none). `contexts` returns the scores of the drawn network in each context. `study` is the reference
-    by which it was opened, whose folder of artifacts and trust the report's commands repeat.
+    by which it was opened, whose place of artifacts and trust the report's commands repeat.
     """
 
     results: StudyResults
@@ -91,23 +91,22 @@ def open_source(study: StudyReference, asked: Asked = USUAL) -> ReportSource:
     Raises StorageError, StudyError and PluginError as `open_results` does, FrontError and StudyError for a choice that
     no point satisfies, StorageError for missing folders.
     """
-    artifacts, trust_code = study.folder, study.trust_code
+    trust_code = study.trust_code
     database = Database(study.storage, create=False)
     record = study_record(database, study.name)
     results = read_results(database, record.name, trust_code=trust_code)
-    if artifacts is not None and not artifacts.is_dir():
-        raise StorageError(f"{artifacts}: no such folder; give the --artifacts of the search")
+    store = existing_store(study.storage, study.artifacts, trust_code=trust_code)
     if asked.runs is not None and not asked.runs.is_dir():
         raise StorageError(f"{asked.runs}: no such folder; give the one that holds the runs of `eenas train`, or a run")
     item = drawn_item(results, asked.choice)
 
     @functools.cache
     def picked() -> Picked:
-        return load_picked(results, item, ArtifactStore.beside(study.storage, artifacts, create=False).root)
+        return load_picked(results, item, store)
 
     @functools.cache
     def contexts() -> Sequence[ContextScores]:
-        return load_contexts(results, item, ArtifactStore.beside(study.storage, artifacts, create=False).root)
+        return load_contexts(results, item, store)
 
     @functools.cache
     def task() -> Task:

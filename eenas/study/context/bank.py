@@ -291,7 +291,7 @@ class Bank:
 
     def _held(self, record: BankRecord, prefix: str) -> dict[str, Any]:
         """Return the tensors of an artifact with names that begin with `prefix`, by the rest of the name."""
-        return read_state(self._context.artifacts.root / record.file, prefix)
+        return read_state(self._context.artifacts.unverified_path(record.artifact), prefix)
 
 
 def _plain(placed: Placed) -> Placed:

@@ -99,7 +99,7 @@ class StudyContext:
     @property
     def in_flight(self) -> InFlight:
         """The records of the running trials."""
-        return InFlight(self.artifacts.root)
+        return InFlight(self.artifacts.objects)
 
     @property
     def profiled_backbone(self) -> ProfiledBackbone:
@@ -200,7 +200,7 @@ def make_context(
     limit = limit or TimeLimit()
     listener = limit.hearing(study.listener)
     module, task, trust_code = study.backbone, study.task, study.trust_code
-    check_storage(study.storage, study.folder)
+    check_storage(study.storage, study.artifacts)
     where = resolve_device(device)
     settings = with_spec(settings, latencies)
     load_study_code(settings, trust_code=trust_code, relative_to=folder)
@@ -239,8 +239,8 @@ def make_context(
     if latencies is not None:
         counted = profile_backbone(backbone, chain, device=where, latency=None)
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
-    store = ArtifactStore.beside(study.storage, study.folder)  # an unusable folder fails before a database is made
-    database = Database(study.storage)
+    store = ArtifactStore.beside(study.storage, study.artifacts, trust_code=trust_code)
+    database = Database(study.storage)  # after the store, which may be unusable
     cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
     leases = Leases(database, listener, while_waiting=limit.check)
     listener(Started("measuring the backbone"))

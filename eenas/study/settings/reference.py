@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from typing import Any, TypedDict, cast
 
 from torch import nn
 
 from eenas.errors import StudyError, nearest
 from eenas.progress import Listener, silent
+from eenas.records.stores.places import ArtifactPlace
 from eenas.tasks.task import Task
 
 STORAGE = "sqlite:///eenas.db"
@@ -19,31 +19,27 @@ STORAGE = "sqlite:///eenas.db"
 class StudyReference:
     """The study `name` (None: the newest) in the database `storage`.
 
-    `artifacts` is the folder of its weights and exit tables (None: beside the SQLite file). `trust_code` allows running
-    Python code that it names. `backbone` and `task` are the objects that were given to `search`, if any.
+    `artifacts` is the place of its weights and exit tables: a folder, `s3://BUCKET/PREFIX`, `gs://BUCKET/PREFIX`,
+    `./file.py:Store` or an `ObjectStore` (None: the folder beside the SQLite file). `trust_code` allows running Python
+    code that it names. `backbone` and `task` are the objects that were given to `search`, if any.
     `accept_changed_data` accepts changed data if the results of the study still hold. `listener` receives events.
     """
 
     storage: str = STORAGE
     name: str | None = None
-    artifacts: str | Path | None = None
+    artifacts: ArtifactPlace | None = None
     trust_code: bool = False
     backbone: nn.Module | None = None
     task: Task | None = None
     accept_changed_data: bool = False
     listener: Listener = silent
 
-    @property
-    def folder(self) -> Path | None:
-        """The folder of artifacts as a path."""
-        return None if self.artifacts is None else Path(self.artifacts)
-
 
 class UnnamedOptions(TypedDict, total=False):
     """The fields of a `StudyReference` except the name, as optional keywords of a function."""
 
     storage: str
-    artifacts: str | Path | None
+    artifacts: ArtifactPlace | None
     trust_code: bool
     backbone: nn.Module | None
     task: Task | None

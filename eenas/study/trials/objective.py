@@ -5,17 +5,15 @@ import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import BinaryIO
 
 import optuna
-from optuna.artifacts import FileSystemArtifactStore, upload_artifact
+from optuna.artifacts import upload_artifact
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import TrialState
 
 from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
 from eenas.faults import causes, is_memory_shortage, machine_fault
-from eenas.files import write_atomically
 from eenas.fronts.hypervolume import REFERENCE_COST
 from eenas.masking import masked
 from eenas.measurement.device_lock import at_work
@@ -25,12 +23,13 @@ from eenas.policies.costs import ALONE
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice
-from eenas.records.artifacts import ArtifactStore, reference_to
+from eenas.records.artifacts import reference_to
 from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.study.context.latencies import serve
 from eenas.study.context.study_context import StudyContext
 from eenas.study.opening import OpenStudy
+from eenas.study.optuna_artifacts import OptunaArtifacts
 from eenas.study.rivals.known_networks import trial_networks
 from eenas.study.settings.search_spec import ACCURACY
 from eenas.study.study import STOPPED, origin
@@ -55,7 +54,7 @@ class Objective:
         context, study = opened.context, opened.name
         self._opened, self._context, self._study, self._at_trial = opened, context, study, at_trial
         self._records = TrialRecords(context.database)
-        self._store = _AtomicStore(context.artifacts)
+        self._store = OptunaArtifacts(context.artifacts)
         self._fault: EenasError | None = None
         self._unreported: int | None = None
         self._rule = PruningRule(LearningCurves(context.database), study, opened.front)
@@ -270,19 +269,6 @@ class Objective:
 
 class _OvertakenError(StudyError):
     """Another worker runs the trial again."""
-
-
-class _AtomicStore(FileSystemArtifactStore):
-    """Optuna's artifact folder with atomic writes: a full disk leaves no partial files."""
-
-    def __init__(self, store: ArtifactStore) -> None:
-        super().__init__(store.root)
-        self._store = store
-
-    def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Write all of `content_body` or nothing. Raises StorageError."""
-        self._store.check()
-        write_atomically(self._store.root / artifact_id, lambda path: path.write_bytes(content_body.read()))
 
 
 def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
