@@ -37,12 +37,10 @@ def commands() -> str:
     """Return a section for each verb: usage, help, arguments and flags."""
     parts = []
     for name, command in sorted(_verbs(get_command(app), "eenas")):
-        text = inspect.cleandoc(command.help or "")
-        words, _, examples = text.partition("Examples:")
-        parts.append(f"## {name}\n\n{words.strip()}\n")
-        if examples:
-            lines = "\n".join(line.strip() for line in examples.splitlines() if line.strip().startswith("eenas"))
-            parts.append(f"```sh\n{lines}\n```\n")
+        text, _, place = inspect.cleandoc(command.help or "").partition("\n\nPage: ")
+        words, _, examples = text.partition("\b\nExamples:\n")
+        parts.append(f"## {name}\n\n{words.strip()}\n\n```sh\n{inspect.cleandoc(examples)}\n```\n")
+        parts.append(f"Page: {_link(place)}.\n")
         rows = [_flag(each) for each in command.params if each.name not in ("help", "debug")]
         if rows:
             parts.append(_table(("argument or flag", "default", "meaning"), rows))
@@ -55,6 +53,11 @@ def _verbs(group: object, prefix: str) -> Iterator[tuple[str, object]]:
             yield from _verbs(command, f"{prefix} {name}")
         else:
             yield f"{prefix} {name}", command
+
+
+def _link(place: str) -> str:
+    """Return a link from the folder of the reference to a page, which the other hook makes right in the site."""
+    return f"[{place.partition('#')[0].removeprefix('docs/')}](../../{place})"
 
 
 def _flag(parameter: object) -> tuple[str, str, str]:

@@ -28,7 +28,10 @@ def backbone(
 
     Shows the shape of each cut point, and the MACs and parameters up to it, in absolute terms and as shares.
 
-    Example: eenas backbone cifar_resnet20
+    \b
+    Examples:
+      eenas backbone cifar_resnet20
+      eenas backbone resnet50 --all --classes 37 --input-size 224
     """
     from eenas.cli.tables.profiles import profile_by_name
     from eenas.cli.tables.tables import table

@@ -57,7 +57,10 @@ def calibrate(
 
     With --confidence, a part of the calibration split tests the thresholds, and only those that pass are used.
 
-    Example: eenas calibrate model --data folder:new/ --max-accuracy-drop 0.01 --confidence 0.95
+    \b
+    Examples:
+      eenas calibrate model --data folder:new/ --max-accuracy-drop 0.01 --confidence 0.95
+      eenas calibrate model --data folder:new/ --max-latency-ms 5
     """
     one_of(max_accuracy_drop=max_accuracy_drop, max_macs=max_macs, max_latency_ms=max_latency_ms, limit=limit or None)
     from eenas.cli.tables.exported_tables import calibration_table

@@ -21,7 +21,10 @@ def dashboard(
 
     The figures are at the bottom of the first page of a study. Its Note page contains the summary.
 
-    Example: eenas dashboard --port 8081
+    \b
+    Examples:
+      eenas dashboard
+      eenas dashboard --port 8081
     """
     from eenas.reporting.dashboard.dashboard import serve
 

@@ -47,7 +47,10 @@ def experts(
     Each kind gets its own copy of all exits, trained on a mix of clean and distorted images of TASK with the backbone
     frozen. A light classifier chooses the expert of each image before the first exit.
 
-    Example: eenas experts model robust --data folder:pets/ --kind gaussian_blur --kind gaussian_noise
+    \b
+    Examples:
+      eenas experts model robust --data folder:pets/ --kind gaussian_blur --kind jpeg
+      eenas experts model robust --data folder:pets/ --kind gaussian_noise --format onnx
     """
     import dataclasses
     import json as writer

@@ -55,7 +55,10 @@ def export(
     --weights turns an untrained network into a trained one. Its thresholds are fitted on the calibration split
     of --data, and its figures refer to the test split.
 
-    Example: eenas export runs/resnet50-digits-trial7 model --format onnx
+    \b
+    Examples:
+      eenas export runs/resnet50-digits-trial7 model --format onnx
+      eenas export model --network "trial 7" --single-file
     """
     source = one_of(network=network, trial=trial, design=design)
     if len(paths) != (1 if source else 2):

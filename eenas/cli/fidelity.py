@@ -33,7 +33,10 @@ def fidelity(
 
     An interrupted command resumes when rerun. --set overrides training.* for the longer training.
 
-    Example: eenas study fidelity --designs 20 --epochs 10
+    \b
+    Examples:
+      eenas study fidelity
+      eenas study fidelity --designs 20 --epochs 10
     """
     one_of(epochs=epochs, samples=samples)
     from eenas.cli.tables.tables import table

@@ -31,7 +31,10 @@ def front(
     trials, frozen with branches from the bank, static at any cut point, or the plain backbone. Of points within
     sampling noise of each other, only the cheapest is shown; --all shows every one.
 
-    Example: eenas front --csv > front.csv
+    \b
+    Examples:
+      eenas front
+      eenas front --csv > front.csv
     """
     one_of(json=json, csv=csv, network=network)
     one_of(network=network, all=every)

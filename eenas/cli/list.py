@@ -17,7 +17,10 @@ def list_names(
 ) -> None:
     """List the names for commands, spaces and studies.
 
-    Example: eenas list backbones "*resnet50*"
+    \b
+    Examples:
+      eenas list policies
+      eenas list backbones "*resnet50*"
     """
     from json import dumps
 

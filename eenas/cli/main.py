@@ -1,7 +1,9 @@
 """The command `eenas` and its verbs, each in its own file."""
 
+import inspect
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -23,28 +25,35 @@ from eenas.cli.serve import serve
 from eenas.cli.serving.split import split
 from eenas.cli.simulate import simulate
 from eenas.cli.simulations.fleet import fleet
+from eenas.cli.study_files.explain import explain
+from eenas.cli.study_files.init import init
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.terminal.console import replace_unencodable, say
 from eenas.cli.terminal.failures import WRONG_INPUT, end_on_sigterm, guarded
+from eenas.cli.terminal.pages import VERB_PAGES
 from eenas.cli.tiers import tiers
 from eenas.cli.train import train
 from eenas.cli.verify import verify
 from eenas.escaping import one_line
 
 
-def _group(name: str, text: str) -> typer.Typer:
+def _group(name: str, text: str, *, completes: bool = False) -> typer.Typer:
     return typer.Typer(
         name=name,
         help=text,
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=completes,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
         context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     )
 
 
-app = _group("eenas", "Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50")
+app = _group(
+    "eenas",
+    "Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50",
+    completes=True,
+)
 study = _group("study", "Examine a finished study.\n\nExample: eenas study fidelity")
 
 
@@ -63,19 +72,28 @@ def _options(
     pass
 
 
+def _add(group: typer.Typer, verb: Callable[..., None], name: str | None = None, **options: Any) -> None:
+    """Add a verb to a group. Its help ends with its page."""
+    name = name or verb.__name__
+    text = f"{inspect.cleandoc(verb.__doc__ or '')}\n\nPage: {VERB_PAGES[name]}"
+    group.command(name, help=text, **options)(guarded(verb))
+
+
 _VERBS = (
     *(search, front, train, export, verify, run, serve, calibrate, simulate, experts, profile, tiers, dashboard),
     backbone,
+    explain,
     fleet,
     release,
+    init,
     spaces,
     split,
 )
 for _verb in _VERBS:
-    app.command()(guarded(_verb))
-app.command("list")(guarded(list_names))
-app.command(context_settings={"allow_extra_args": True})(guarded(report))  # report explains how to pass a run's folder
-study.command()(guarded(fidelity))
+    _add(app, _verb)
+_add(app, list_names, "list")
+_add(app, report, context_settings={"allow_extra_args": True})  # report explains how to pass a run's folder
+_add(study, fidelity)
 app.add_typer(study)
 
 

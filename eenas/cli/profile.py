@@ -46,7 +46,10 @@ def profile(
     eenas search --latency-profile FILE uses the file instead of measuring. Rerun the same command to complete a
     file that the time limit cut short. No weights are needed and, with --classes and --size, no data.
 
-    Example: eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --runtime onnxruntime --out board.json
+    \b
+    Examples:
+      eenas profile --backbone resnet50 --task folder:photos/ --out board.json
+      eenas profile --backbone cifar_resnet20 --classes 10 --size 32 --out board.json
     """
     from eenas.cli.tables.profiles import profile_tables
     from eenas.study.context.profiling import profile as take

@@ -49,7 +49,10 @@ def report(
     The page shows the front, one network (by default the recommended one) with its policy explorer, and the
     progress of the search. It opens without a connection.
 
-    Example: eenas report --max-macs 0.5 --out report.html
+    \b
+    Examples:
+      eenas report --out report.html
+      eenas report --max-macs 0.5 --out report.html
     """
     if given := " ".join(context.args):
         raise EenasError(f"report takes no folder, got {given!r}; add a run with --runs {given}")

@@ -57,7 +57,10 @@ def run(
     With --remote, samples that do not leave up to the split are answered by a server (`eenas serve`), and by the last
     exit here if it does not answer in time. OUT is then an edge folder of `eenas split`, or a model with --split.
 
-    Example: eenas run model photo.png
+    \b
+    Examples:
+      eenas run model photo.png
+      eenas run model photo.png --max-macs 0.5
     """
     import json as writer
 

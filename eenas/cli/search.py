@@ -83,7 +83,10 @@ def search(
 
     Rerun the same command to resume a search. Ctrl-C ends it and prints the results so far.
 
-    Example: eenas search --backbone resnet50 --trials 32
+    \b
+    Examples:
+      eenas search --backbone resnet50 --trials 32
+      eenas search --backbone mobilenetv2_100 --task folder:photos/ --weights pretrained
     """
     from eenas.cli.tables.results import print_results
     from eenas.reporting.dashboard.study_page import publish

@@ -61,7 +61,10 @@ def serve(
     exits, and a request is answered as soon as all its samples have left. Thresholds that change in a folder are taken
     without a restart. SIGTERM and Ctrl-C answer what was accepted and end with exit status 0.
 
-    Example: eenas serve model
+    \b
+    Examples:
+      eenas serve model
+      eenas serve small=model large=other --host 0.0.0.0 --token-file token
     """
     from eenas.deployment.serving.limits import ServingLimits
     from eenas.deployment.serving.metrics import ServingMetrics

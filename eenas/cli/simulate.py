@@ -54,7 +54,10 @@ def simulate(
     labels. Prints its regret against the best arm of each phase (with --contexts: of each context), accuracy, cost
     and the share leaving early, beside fixed thresholds, a random arm and the final exit only.
 
-    Example: eenas simulate confidences.csv --controller adaee,overhead=0.2 --stream clean,halved,clean
+    \b
+    Examples:
+      eenas simulate model --controller adaee --data folder:photos/
+      eenas simulate confidences.csv --controller adaee,overhead=0.2 --stream clean,halved,clean
     """
     from json import dumps
 

@@ -56,7 +56,10 @@ def tiers(
     those of the study, or a 4g link and a device that takes ten times as long as this machine; a flag replaces its
     part of them.
 
-    Example: eenas tiers runs/digits-trial8 --link 4g,codec=float16 --edge 10
+    \b
+    Examples:
+      eenas tiers runs/digits-trial8 --link 4g,codec=float16 --edge 10
+      eenas tiers model/ --link wifi --edge board.json
     """
     from json import dumps
 

@@ -59,7 +59,10 @@ def train(
     once. Rerun the same command to resume from the last checkpoint. --set overrides full_training.*,
     baselines.* and experts.*. Under torchrun, all processes train together.
 
-    Example: eenas train --max-worst-latency-ms 5 --set full_training.epochs=60
+    \b
+    Examples:
+      eenas train
+      eenas train --max-worst-latency-ms 5 --set full_training.epochs=60
     """
     from eenas.cli.tables.run_tables import print_report
     from eenas.reporting.facts.run_facts import report_json

@@ -22,7 +22,10 @@ def verify(
     Compares checksums, the logits of every exit (within 1e-4) and every decision, on the samples of the export's
     comparison or on those of --data.
 
-    Example: eenas verify model
+    \b
+    Examples:
+      eenas verify model
+      eenas verify model --data folder:photos/
     """
     import dataclasses
     import json as writer

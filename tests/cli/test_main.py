@@ -1,16 +1,20 @@
 """The verbs as a whole: help, light imports, and errors of usage."""
 
+import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from eenas import __version__
+from eenas.cli.terminal.pages import ERROR_PAGES, VERB_PAGES
 from eenas.tasks.load import EMBEDDED, TASKS
 
 VERBS = (
     *("search", "front", "train", "export", "verify", "run", "serve", "calibrate", "simulate", "experts", "profile"),
-    *("tiers", "dashboard", "backbone", "fleet", "spaces", "split", "list", "report"),
+    *("tiers", "dashboard", "backbone", "explain", "fleet", "init", "spaces", "split", "list", "report"),
 )
 HEAVY = (
     "torch",
@@ -46,10 +50,10 @@ print("imported", sorted(set({HEAVY!r}) & set(sys.modules)))
 
 
 @pytest.mark.parametrize("verb", VERBS)
-def test_every_verb_explains_itself_with_an_example(call, verb):
+def test_every_verb_explains_itself_with_two_examples_and_its_page(call, verb):
     answer = call(verb, "--help")
     assert answer.status == 0
-    assert f"Example: eenas {verb}" in answer.out
+    assert re.search(rf"Examples:\n +eenas {verb}\b.*\n +eenas {verb}\b.*\n\n +Page: {VERB_PAGES[verb]}\n", answer.out)
     assert "--debug" in answer.out
     assert max(map(len, answer.out.splitlines())) <= 100
     listed = next(line for line in call("--help").out.splitlines() if line.strip().startswith(f"{verb} "))
@@ -64,10 +68,26 @@ def test_the_help_names_every_kind_of_task(call, verb, names):
     assert [name for name in names if f"{name}," not in words and f"{name} " not in words] == []
 
 
+@pytest.mark.parametrize("page", sorted({*VERB_PAGES.values(), *ERROR_PAGES.values()}))
+def test_a_page_that_is_named_is_there_with_its_heading(page):
+    file, _, heading = page.partition("#")
+    text = (Path(__file__).parents[2] / file).read_text(encoding="utf-8")
+    headings = [each.lower().replace(" ", "-") for each in re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)]
+    assert not heading or heading in headings
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_a_shell_gets_its_completion(shell):
+    names = {"_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION": "1"}
+    command = [sys.executable, "-m", "eenas", "--show-completion", shell]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60, env={**os.environ, **names})
+    assert "EENAS_COMPLETE" in done.stdout.upper()
+
+
 def test_a_verb_of_the_study_explains_itself_with_an_example(call):
     answer = call("study", "fidelity", "--help")
     assert answer.status == 0
-    assert "Example: eenas study fidelity" in answer.out
+    assert "eenas study fidelity --designs 20" in answer.out
     assert "--debug" in answer.out
     assert "Measure how reliable brief scores are." in call("study", "--help").out
     assert "Examine a finished study." in call("--help").out

@@ -28,7 +28,10 @@ def split(
     of the backbone, the segment around it is exported anew and compared with the network on the samples of the export
     or of --data.
 
-    Example: eenas split model edge/ cloud/ --at layer2.1
+    \b
+    Examples:
+      eenas split model edge/ cloud/ --at layer2.1
+      eenas split model edge/ cloud/ --at layer2.1 --report
     """
     import json as writer
 

@@ -98,7 +98,10 @@ def fleet(
     devices, and names queues that grow without end. The tiers are those of the study, or a 4g link and a device that
     takes ten times as long as this machine; --link, --edge and --cloud replace their part of them.
 
-    Example: eenas fleet model/ --data digits --devices 100,1000,10000 --rate 0.5 --link 4g --max-batch 8
+    \b
+    Examples:
+      eenas fleet model/ --data digits --devices 100,1000 --rate 0.5 --link 4g --max-batch 8
+      eenas fleet runs/digits-trial8 --data digits --devices 500 --link wifi --deadline-ms 150
     """
     from json import dumps
 

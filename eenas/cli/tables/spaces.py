@@ -25,7 +25,10 @@ def spaces(
 
     With --backbone, the different architectures on that backbone are counted.
 
-    Example: eenas spaces default --backbone cifar_resnet20
+    \b
+    Examples:
+      eenas spaces
+      eenas spaces default --backbone cifar_resnet20
     """
     from rich.text import Text
 

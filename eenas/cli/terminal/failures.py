@@ -15,6 +15,7 @@ import typer
 
 from eenas import user_code
 from eenas.cli.terminal.console import err, say
+from eenas.cli.terminal.pages import page_of
 from eenas.errors import EenasError, TimeOverError
 from eenas.faults import machine_fault
 from eenas.masking import masked, secrets_of
@@ -62,7 +63,7 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
         except TimeOverError as error:
             _end(_line(error), TIME_OVER, debug, secrets)
         except EenasError as error:
-            _end(f"error: {_line(error)}", WRONG_INPUT, debug, secrets)
+            _end(f"error: {_line(error)}", WRONG_INPUT, debug, secrets, page_of(error))
         except KeyboardInterrupt as error:
             what, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
             _end(f"{what}; rerun the same command to continue from the finished steps", status)
@@ -105,10 +106,13 @@ def one_of(**given: object) -> str | None:
     return names[0] if names else None
 
 
-def _end(text: str, status: int, debug: bool = False, secrets: Collection[str] = ()) -> None:
+def _end(text: str, status: int, debug: bool = False, secrets: Collection[str] = (), page: str | None = None) -> None:
+    """End with a line and a status. In a terminal, a second line names the page; a log gets one line per error."""
     if debug:
         err().print(masked(traceback.format_exc(), secrets), soft_wrap=True)
     say(text)
+    if page is not None and err().is_terminal:
+        say(f"see docs: {page}")
     raise typer.Exit(status)
 
 

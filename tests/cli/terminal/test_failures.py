@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from eenas.cli.terminal.failures import Terminated, end_on_sigterm, guarded, one_of
-from eenas.errors import EenasError, StudyError, TimeOverError
+from eenas.errors import EenasError, StudyError, TimeOverError, WeightsError
 from eenas.user_code import import_file
 
 
@@ -32,6 +32,14 @@ def test_an_error_of_the_user_is_one_line():
     assert result.exit_code == 2
     assert result.stderr == "error: no study 'x'; give another --name\n"
     assert result.stdout == ""
+
+
+def test_in_a_terminal_a_second_line_names_the_page(monkeypatch):
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("NO_COLOR", "1")
+    said = run(WeightsError("weights 'x': no such file")).stderr
+    assert said == "error: weights 'x': no such file\nsee docs: docs/concepts/guide.md#backbones\n"
+    assert run(EenasError("without a page")).stderr == "error: without a page\n"
 
 
 def test_markup_in_an_error_is_not_read():

@@ -1,0 +1,1 @@
+"""Verbs about study files and their keys."""

@@ -1,0 +1,57 @@
+"""The page of the documentation for each verb and each kind of error."""
+
+from collections.abc import Mapping
+
+from eenas import errors
+from eenas.errors import EenasError
+
+_GUIDE, _DEPLOYMENT = "docs/concepts/guide.md", "docs/start/deployment.md"
+VERB_PAGES: Mapping[str, str] = {
+    "search": _GUIDE,
+    "front": f"{_GUIDE}#the-front",
+    "train": f"{_GUIDE}#the-recommendation",
+    "export": _DEPLOYMENT,
+    "verify": _DEPLOYMENT,
+    "run": f"{_DEPLOYMENT}#the-runtime",
+    "serve": "docs/how-to/serving.md",
+    "calibrate": "docs/how-to/guarantees.md",
+    "simulate": "docs/how-to/controllers.md",
+    "experts": "docs/how-to/expert_branches.md",
+    "profile": f"{_DEPLOYMENT}#searching-for-another-machine",
+    "tiers": "docs/how-to/edge_cloud.md",
+    "dashboard": "dashboards/README.md",
+    "backbone": f"{_GUIDE}#backbones",
+    "fleet": "docs/how-to/fleet_simulation.md",
+    "spaces": "search_spaces/README.md",
+    "split": "docs/how-to/edge_client.md",
+    "list": "docs/how-to/plugins.md",
+    "report": "dashboards/README.md",
+    "fidelity": "docs/results/measured.md#brief-scores",
+    "explain": "docs/reference/keys.md",
+    "init": "studies/README.md",
+}
+"""The page of each verb, as a path in the repository; the site has the same pages."""
+ERROR_PAGES: Mapping[type[EenasError], str] = {
+    errors.SpecError: "docs/reference/keys.md",
+    errors.PluginError: "docs/how-to/plugins.md",
+    errors.TaskError: f"{_GUIDE}#tasks",
+    errors.PictureError: f"{_GUIDE}#tasks",
+    errors.BackboneError: f"{_GUIDE}#backbones",
+    errors.BranchError: "search_spaces/README.md",
+    errors.DesignError: "search_spaces/README.md",
+    errors.MeasurementError: f"{_GUIDE}#costs",
+    errors.SimulationError: "docs/how-to/controllers.md",
+    errors.FrontError: f"{_GUIDE}#the-recommendation",
+    errors.StorageError: f"{_GUIDE}#studies",
+    errors.StudyError: f"{_GUIDE}#studies",
+    errors.LinkError: "docs/how-to/edge_client.md",
+    errors.ExportError: _DEPLOYMENT,
+    errors.InputError: f"{_DEPLOYMENT}#the-runtime",
+    errors.ProtocolError: "docs/how-to/serving.md",
+}
+"""The page that explains each kind of error and those derived from it. Kinds without a page are left out."""
+
+
+def page_of(error: BaseException) -> str | None:
+    """Return the page that explains an error, or None."""
+    return next((ERROR_PAGES[each] for each in type(error).__mro__ if each in ERROR_PAGES), None)

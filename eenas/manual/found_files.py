@@ -1,0 +1,167 @@
+"""What a folder holds that a study can use: data, modules and weights, found by reading them."""
+
+import ast
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from eenas.backbones.models.names import backbone_names
+from eenas.errors import EenasError, TaskError
+from eenas.escaping import one_line
+from eenas.tasks.images.image_files import is_hidden, is_image
+from eenas.tasks.images.layout import find_layout
+from eenas.tasks.load import load_task
+from eenas.tasks.text.text_files import ENDINGS as TEXTS
+
+InputKind = Literal["images", "series", "text", "graphs"]
+WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+_MOST = 20
+"""The most files of one kind that are read."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundTask:
+    """Data by their `task.spec`, with the kind of input and a description in words."""
+
+    spec: str
+    kind: InputKind
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class FoundFiles:
+    """Tasks, modules and weights in a folder, and one line for each file that looks like data and cannot be read.
+
+    `backbones` are names for `backbone.name`: `./file.py:name` of modules and functions, `hf:FOLDER` of encoders.
+    `weights` are paths, with the name of the backbone that the file is called after, or an empty one.
+    """
+
+    tasks: tuple[FoundTask, ...]
+    backbones: tuple[str, ...]
+    weights: tuple[tuple[str, str], ...]
+    refused: tuple[str, ...]
+
+
+def find_files(folder: Path, home: Path | None = None) -> FoundFiles:
+    """Return what `folder` and the folders in it hold. Paths are relative to `home`, that of the study file.
+
+    Raises TaskError if `folder` is not a folder or cannot be read.
+    """
+    home = folder if home is None else home
+    try:
+        entries = sorted(each for each in folder.iterdir() if not is_hidden(each.name))
+    except OSError as error:
+        raise TaskError(
+            f"{one_line(str(folder))}: cannot be read ({error.strerror}); give a folder with data or a network"
+        ) from None
+    tasks, refused = [], []
+    for spec, path in _data(folder, entries):
+        try:
+            tasks.append(_task(spec, path, _relative(path, home)))
+        except EenasError as error:
+            refused.append(one_line(str(error)))
+    encoders = [each for each in entries if (each / "config.json").is_file()]
+    files = [each for each in entries if each.is_file()]
+    return FoundFiles(
+        tasks=tuple(tasks),
+        backbones=(
+            *(f"./{_relative(file, home)}:{name}" for file in files if file.suffix == ".py" for name in _modules(file)),
+            *(f"hf:{_relative(each, home)}" for each in encoders),
+        ),
+        weights=tuple((_relative(file, home), _named_after(file)) for file in files if file.suffix in WEIGHTS),
+        refused=tuple(refused),
+    )
+
+
+def _relative(path: Path, home: Path) -> str:
+    return Path(os.path.relpath(path, home)).as_posix()
+
+
+def _data(folder: Path, entries: list[Path]) -> Iterator[tuple[str, Path]]:
+    """Yield the kind of task and the path of whatever looks like data."""
+    if _holds_images(folder):
+        yield "folder", folder
+    else:
+        yield from (("folder", each) for each in entries if each.is_dir() and _holds_images(each))
+    yield from (("graphs", each) for each in entries if each.is_dir() and any(each.glob("*_graph_indicator.txt")))
+    for kind, endings in (("npz", (".npz",)), ("ts", (".ts",)), ("text", TEXTS)):
+        found = [each for each in entries if each.is_file() and each.suffix.lower() in endings]
+        if kind == "ts":  # a pair of files NAME_TRAIN and NAME_TEST is one task
+            found = [each for each in found if not each.stem.upper().endswith("_TEST")]
+        yield from ((kind, each) for each in found[:_MOST])
+
+
+def _holds_images(folder: Path) -> bool:
+    """Whether a folder holds class folders, in the layout of folder:PATH, with images in them."""
+    try:
+        layout = find_layout(folder)
+    except EenasError:
+        return False
+    places = [place for root in layout.roots.values() for place in root.classes.values()]
+    return any(is_image(name) for place in places[:_MOST] for _, _, names in os.walk(place) for name in names)
+
+
+def _task(kind: str, path: Path, shown: str) -> FoundTask:
+    """Return a task, described by its content. Images of a folder are not opened. Raises TaskError."""
+    if kind == "folder":
+        classes = find_layout(path).roots["train"].classes
+        return FoundTask(spec=f"folder:{shown}", kind="images", words=f"images in {len(classes):,} classes")
+    if kind == "npz":
+        try:
+            task = load_task(f"npz:{path}")
+        except TaskError as error:
+            if "train_x" not in str(error):
+                raise
+            kind, task = "graphs", load_task(f"graphs:{path}")
+    else:
+        task = load_task(f"{kind}:{path}")
+    held: InputKind = task.inputs.kind  # type: ignore[assignment]  # embedded readers make these kinds only
+    count = sum(len(split) for split in task.splits)
+    nouns = {"text": "texts"}
+    return FoundTask(
+        spec=f"{kind}:{shown}", kind=held, words=f"{count:,} {nouns.get(held, held)} in {len(task.classes):,} classes"
+    )
+
+
+def _modules(file: Path) -> list[str]:
+    """Return the classes and functions of a Python file that look like networks. The file is parsed, and not run."""
+    try:
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+    except (OSError, SyntaxError, ValueError):
+        return []
+    return [node.name for node in tree.body if _is_network(node)]
+
+
+def _is_network(node: ast.stmt) -> bool:
+    if isinstance(node, ast.ClassDef):
+        return _free(node.name) and any("Module" in ast.unparse(base) for base in node.bases) and _callable(node)
+    if not isinstance(node, ast.FunctionDef) or not _free(node.name):
+        return False
+    returned = "" if node.returns is None else ast.unparse(node.returns)
+    given = {each.arg for each in node.args.args}
+    return _needs_only_classes(node) and ("num_classes" in given or returned.endswith("Module"))
+
+
+def _free(name: str) -> bool:
+    return not name.startswith("_")
+
+
+def _callable(node: ast.ClassDef) -> bool:
+    """Whether the class is built from the number of classes alone, and has a forward pass."""
+    methods = {each.name: each for each in node.body if isinstance(each, ast.FunctionDef)}
+    return "forward" in methods and ("__init__" not in methods or _needs_only_classes(methods["__init__"]))
+
+
+def _needs_only_classes(node: ast.FunctionDef) -> bool:
+    without = len(node.args.args) - len(node.args.defaults)
+    needed = {each.arg for each in node.args.args[:without]} - {"self", "num_classes"}
+    keywords = zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+    return not needed and all(default is not None or each.arg == "num_classes" for each, default in keywords)
+
+
+def _named_after(file: Path) -> str:
+    """Return the backbone whose name the file's begins with, the longest one, or an empty text."""
+    names = [name for name in backbone_names() if file.stem == name or file.stem.startswith((f"{name}-", f"{name}."))]
+    return max(names, key=len, default="")

@@ -1,0 +1,126 @@
+"""A study file for a folder: what is found is in it, and it loads, also with every comment switched on."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eenas.errors import TaskError
+from eenas.manual.found_files import find_files
+from eenas.manual.started_study import study_text
+from eenas.study.settings.study_spec import load_settings
+from eenas.tasks.load import load_task
+
+NET = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, num_classes):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+class Part(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+
+    def forward(self, x):
+        return x
+
+def make(num_classes=3):
+    return Net(num_classes)
+
+def helper(x):
+    return x
+
+raise SystemExit("this file is not to be run")
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for place in ("photos/train/cat", "photos/train/dog", "photos/test/cat", "photos/test/dog"):
+        (tmp_path / place).mkdir(parents=True)
+        for number in range(5):
+            Image.new("RGB", (12, 10), (number, 100, 200)).save(tmp_path / place / f"{number}.png")
+    return tmp_path
+
+
+def started(folder: Path, **options: str) -> str:
+    text = study_text(find_files(folder), name="study.toml", **options)
+    (folder / "study.toml").write_text(text, encoding="utf-8")
+    return text
+
+
+def test_a_folder_of_images(folder: Path) -> None:
+    started(folder)
+    settings, home = load_settings(folder / "study.toml")
+    assert settings.task.spec == "folder:photos"
+    assert settings.backbone.weights == "pretrained"
+    assert load_task(settings.task, relative_to=home).classes == ("cat", "dog")
+
+
+def test_the_folder_itself_may_hold_the_classes(folder: Path) -> None:
+    started(folder / "photos")
+    settings, home = load_settings(folder / "photos" / "study.toml")
+    assert load_task(settings.task, relative_to=home).classes == ("cat", "dog")
+
+
+def test_arrays_texts_networks_and_weights(folder: Path) -> None:
+    generator = np.random.default_rng(0)
+    labels = np.arange(40) % 2
+    np.savez(folder / "images.npz", train_x=generator.integers(0, 255, (40, 8, 8), dtype=np.uint8), train_y=labels)
+    np.savez(folder / "waves.npz", train_x=generator.normal(size=(40, 2, 30)), train_y=labels)
+    edges = np.stack([np.arange(80), np.arange(80) ^ 1])
+    graphs = {"x": np.ones((80, 3), np.float32), "edge_index": edges, "batch": np.arange(80) // 2, "y": labels}
+    np.savez(folder / "rings.npz", **graphs)
+    (folder / "mails.csv").write_text("text,label\n" + "".join(f"mail {n},{'ab'[n % 2]}\n" for n in range(40)))
+    (folder / "numbers.csv").write_text("a,b\n1,2\n")
+    (folder / "net.py").write_text(NET)
+    (folder / "resnet18-f37072fd.pth").write_bytes(b"")
+    (folder / "mine.safetensors").write_bytes(b"")
+    found = find_files(folder)
+    assert {each.spec: each.kind for each in found.tasks} == {
+        "folder:photos": "images",
+        "npz:images.npz": "images",
+        "npz:waves.npz": "series",
+        "graphs:rings.npz": "graphs",
+        "text:mails.csv": "text",
+    }
+    assert found.backbones == ("./net.py:Net", "./net.py:make")
+    assert found.weights == (("mine.safetensors", ""), ("resnet18-f37072fd.pth", "resnet18"))
+    assert [each.partition(":")[0].rpartition("/")[2] for each in found.refused] == ["numbers.csv"]
+    text = started(folder)
+    settings, _ = load_settings(folder / "study.toml")
+    assert (settings.backbone.name, settings.backbone.weights) == ("./net.py:Net", "mine.safetensors")
+    assert '# weights = "resnet18-f37072fd.pth"' in text
+    assert '# spec = "text:mails.csv"  # 40 texts in 2 classes' in text
+
+
+def test_weights_called_after_a_backbone_choose_it(folder: Path) -> None:
+    (folder / "resnet18-f37072fd.pth").write_bytes(b"")
+    started(folder)
+    settings, _ = load_settings(folder / "study.toml")
+    assert (settings.backbone.name, settings.backbone.weights) == ("resnet18", "resnet18-f37072fd.pth")
+
+
+@pytest.mark.parametrize("kind", ["images", "series"])
+def test_every_comment_of_a_key_is_a_key_that_loads(tmp_path: Path, kind: str) -> None:
+    x = np.random.default_rng(0).normal(size=(40, 1, 30)) if kind == "series" else np.zeros((40, 8, 8), np.uint8)
+    np.savez(tmp_path / "arrays.npz", train_x=x, train_y=np.arange(40) % 2)
+    text = started(tmp_path)
+    set_, switched = re.subn(r"^# (\w+ = )", r"\1", text, flags=re.MULTILINE)
+    (tmp_path / "all.toml").write_text(set_, encoding="utf-8")
+    settings, _ = load_settings(tmp_path / "all.toml")
+    assert switched >= 10
+    assert settings.constraints.get("max_latency_ms") == 5.0
+    assert settings.search.timeout == 3600.0
+
+
+def test_an_empty_folder_gives_a_study_of_the_digits_and_a_missing_one_an_error(tmp_path: Path) -> None:
+    assert 'spec = "digits"' in started(tmp_path)
+    with pytest.raises(TaskError, match="cannot be read"):
+        find_files(tmp_path / "none")
