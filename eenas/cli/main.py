@@ -10,6 +10,7 @@ import typer
 from eenas import __version__
 from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
+from eenas.cli.clusters.release import release
 from eenas.cli.dashboard import dashboard
 from eenas.cli.experts import experts
 from eenas.cli.export import export
@@ -17,7 +18,6 @@ from eenas.cli.fidelity import fidelity
 from eenas.cli.front import front
 from eenas.cli.list import list_names
 from eenas.cli.profile import profile
-from eenas.cli.release import release
 from eenas.cli.report import report
 from eenas.cli.run import run
 from eenas.cli.search import search

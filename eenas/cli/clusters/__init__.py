@@ -1,0 +1,1 @@
+"""Verbs of searches on several machines: workers, job files, leases."""
