@@ -46,8 +46,9 @@ MOST_FILES = 20
 MOST_PARAMETERS = 7
 NO_NAMES = {"utils", "util", "common", "core", "helpers", "helper", "base", "misc"}
 TOP_LEVEL = {
-    *(".ci", ".gitignore", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "README.md", "mkdocs.yml"),
-    *("pyproject.toml", "dashboards", "docs", "eenas", "search_spaces", "studies", "tests"),
+    *(".ci", ".github", ".gitignore", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "Containerfile", "LICENSE"),
+    *("README.md", "SECURITY.md", "mkdocs.yml", "pyproject.toml"),
+    *("dashboards", "docs", "eenas", "search_spaces", "studies", "tests"),
 }
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_shipped" not in path.parts)
 FOLDERS = sorted({path.parent.relative_to(PACKAGE) for path in MODULES})

@@ -61,6 +61,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
     assert not hasattr(eenas, "_nothing")
 
 
-def test_the_version_is_the_one_of_the_project_file() -> None:
-    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    assert eenas.__version__ == project["version"]
+def test_the_version_stands_in_one_place() -> None:
+    table = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert "version" not in table["project"]
+    assert table["project"]["dynamic"] == ["version"]
+    assert table["tool"]["hatch"]["version"]["path"] == "eenas/__init__.py"
+    cited = (Path(__file__).parents[1] / "CITATION.cff").read_text(encoding="utf-8")
+    assert f"\nversion: {eenas.__version__}\n" in cited

@@ -131,21 +131,16 @@ def _modules(file: Path) -> list[str]:
         tree = ast.parse(file.read_text(encoding="utf-8"))
     except (OSError, SyntaxError, ValueError):
         return []
-    return [node.name for node in tree.body if _is_network(node)]
+    named = [node for node in tree.body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    return [node.name for node in named if not node.name.startswith("_") and _is_network(node)]
 
 
-def _is_network(node: ast.stmt) -> bool:
+def _is_network(node: ast.ClassDef | ast.FunctionDef) -> bool:
     if isinstance(node, ast.ClassDef):
-        return _free(node.name) and any("Module" in ast.unparse(base) for base in node.bases) and _callable(node)
-    if not isinstance(node, ast.FunctionDef) or not _free(node.name):
-        return False
+        return any("Module" in ast.unparse(base) for base in node.bases) and _callable(node)
     returned = "" if node.returns is None else ast.unparse(node.returns)
     given = {each.arg for each in node.args.args}
     return _needs_only_classes(node) and ("num_classes" in given or returned.endswith("Module"))
-
-
-def _free(name: str) -> bool:
-    return not name.startswith("_")
 
 
 def _callable(node: ast.ClassDef) -> bool:
