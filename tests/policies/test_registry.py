@@ -21,7 +21,7 @@ def test_kinds_are_named_by_their_classes():
     simple = {"threshold", "patience", "patience_confidence", "vote"}
     wrapping = {"most_confident", "geometric", "experts", "contexts"}
     gates = {"policy_gradient", "reinforce", "backward_regression", "eenet", "jei_dnn"}
-    learned = {*gates, "learned_to_exit", "failure_prediction"}
+    learned = {*gates, "learned_to_exit", "failure_prediction", "earliest"}
     assert set(KINDS) == simple | wrapping | learned
 
 

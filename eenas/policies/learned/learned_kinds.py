@@ -58,6 +58,14 @@ class FailurePredictionPolicy(LearnedPolicy):
     inputs: ClassVar[tuple[int, ...]] = (0, 1, 2, 3)
 
 
+@dataclass(frozen=True, kw_only=True)
+class EarliestPolicy(LearnedPolicy):
+    """One linear controller for all exits, trained as that of EARLIEST (Hartvigsen et al. 2019), made for time."""
+
+    kind: ClassVar[str] = "earliest"
+    inputs: ClassVar[tuple[int, ...]] = (0, 1, 2, 3, 4, 5)
+
+
 LEARNED: dict[str, type[LearnedPolicy]] = {
     each.kind: each
     for each in (
@@ -68,6 +76,7 @@ LEARNED: dict[str, type[LearnedPolicy]] = {
         JeiDnnPolicy,
         LearnedToExitPolicy,
         FailurePredictionPolicy,
+        EarliestPolicy,
     )
 }
 """The learned kinds by name, the default first."""

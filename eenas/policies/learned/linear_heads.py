@@ -66,7 +66,7 @@ def train_towards_exit(data: TrainingData, prices: tuple[float, ...], seed: int)
             target = best <= k
             positive = min(HEAVIEST, float((~target).sum()) / max(1, int(target.sum())))
             values = minimise(weighted_cross_entropy(x[:, k], target, positive), np.zeros(x.shape[2] + 1))
-            rows.append(_unscaled(values, mean[k], spread[k]))
+            rows.append(unscaled(values, mean[k], spread[k]))
         found.append(((() for _ in rows), rows))
     return [(tuple(first), tuple(last)) for first, last in found]
 
@@ -79,11 +79,11 @@ def train_wrongness(data: TrainingData, prices: tuple[float, ...], seed: int) ->
     spread = np.where(spread > 1e-6, spread, 1.0)
     wrong = (~data.table.correct()[:, :-1]).reshape(-1).astype(np.float64)
     loss = squared_error((x - mean) / spread, wrong, np.repeat(data.weights, exits))
-    head = _unscaled(-minimise(loss, np.zeros(x.shape[1] + 1)), mean, spread)
+    head = unscaled(-minimise(loss, np.zeros(x.shape[1] + 1)), mean, spread)
     return [(((),) * exits, (head,) * exits)]
 
 
-def _unscaled(values: Values, mean: Values, spread: Values) -> tuple[float, ...]:
+def unscaled(values: Values, mean: Values, spread: Values) -> tuple[float, ...]:
     """Return weights and bias on features that are not standardised."""
     weights = values[:-1] / spread
     return rounded(np.append(weights, values[-1] - weights @ mean))

@@ -12,11 +12,13 @@ from eenas.policies.curve import Curve, common_curve, signal_curve
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.kinds.signal_policy import Evidence, leave
 from eenas.policies.learned.backward_regression import train_backward
+from eenas.policies.learned.earliest import train_earliest
 from eenas.policies.learned.failure_prediction import train_failure_prediction
 from eenas.policies.learned.gate import Rows
 from eenas.policies.learned.learned_kinds import (
     LEARNED,
     BackwardRegressionPolicy,
+    EarliestPolicy,
     EENetPolicy,
     FailurePredictionPolicy,
     JeiDnnPolicy,
@@ -53,6 +55,7 @@ TRAINERS: Mapping[str, Train] = {
     JeiDnnPolicy.kind: train_towards_exit,
     LearnedToExitPolicy.kind: train_wrongness,
     FailurePredictionPolicy.kind: train_failure_prediction,
+    EarliestPolicy.kind: train_earliest,
 }
 """The training of each learned kind."""
 
