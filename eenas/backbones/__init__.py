@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from eenas.backbones.features import FeatureShape
     from eenas.backbones.load import Backbone, BackboneSpec, load_backbone
     from eenas.backbones.models.names import backbone_names
+    from eenas.backbones.models.shared_layers import RunEnd
     from eenas.backbones.models.token_mask import TokenMask
     from eenas.backbones.transforms.image_transform import InputTransform
     from eenas.backbones.transforms.text_transform import TextTransform
@@ -24,6 +25,7 @@ _HOMES = {
     "CutPoint": "cut_points",
     "FeatureShape": "features",
     "InputTransform": "transforms.image_transform",
+    "RunEnd": "models.shared_layers",
     "TextTransform": "transforms.text_transform",
     "TokenMask": "models.token_mask",
     "Transform": "transforms.transform",
@@ -38,6 +40,7 @@ __all__ = [
     "CutPoint",
     "FeatureShape",
     "InputTransform",
+    "RunEnd",
     "TextTransform",
     "TokenMask",
     "Transform",

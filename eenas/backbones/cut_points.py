@@ -18,6 +18,7 @@ from eenas.backbones.gradient_tracking import TrackGradients
 from eenas.backbones.layouts import ForwardPass, LayoutHints, carried_shapes, read_shapes
 from eenas.backbones.models.block_names import block_name, has_weights, is_stage
 from eenas.backbones.models.series.packing import PackingStep
+from eenas.backbones.models.shared_layers import RunEnd
 from eenas.backbones.outputs import main_output
 from eenas.backbones.traced.recorder import RecordedOutput, Recorder
 from eenas.errors import CutError, EenasError
@@ -232,7 +233,7 @@ def _is_pooled(point: _Found, found: list[_Found]) -> bool:
 
 
 def _block_ends(found: list[_Found], modules: Mapping[str, nn.Module]) -> list[bool]:
-    """Tell which points end a block: a module with submodules and weights, outside any other block.
+    """Tell which points end a block: a module with submodules and weights, outside any other block, or a `RunEnd`.
 
     A plain stack of layers has no blocks. There a block ends before each next layer with weights.
     """
@@ -244,7 +245,7 @@ def _block_ends(found: list[_Found], modules: Mapping[str, nn.Module]) -> list[b
         composed = any(modules[point.name].children()) and any(
             has_weights(part) for part in modules[point.name].modules()
         )
-        ends.append(composed and not inside)
+        ends.append((composed or isinstance(modules[point.name], RunEnd)) and not inside)
     if any(ends):
         return ends
     layers = [point for k, point in enumerate(found) if not (k and _is_flattened(point, found[k - 1]))]

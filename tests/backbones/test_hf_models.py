@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from eenas.backbones.carried import carrier_of
+from eenas.backbones.chain import Chain
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.errors import BackboneError, EenasError, WeightsError
 from eenas.tasks.load import load_task
@@ -110,6 +111,31 @@ def test_other_architectures_are_cut_behind_their_layers(tmp_path, tokenizer, ki
     assert notices[0] == f"hf:{tmp_path}: has no weights, so it starts untrained"
     assert sum(".layer." in point.name for point in backbone.cut_points) >= 2
     backbone.module.eval()(torch.ones(2, backbone.transform.max_length, dtype=torch.long))
+
+
+def test_albert_is_cut_behind_each_run_of_its_shared_layers(tmp_path, tokenizer):
+    torch.manual_seed(0)
+    config = transformers.AlbertConfig(**{**SMALL, "num_hidden_layers": 4}, embedding_size=8, num_hidden_groups=2)
+    config.num_labels = 3
+    own = transformers.AlbertForSequenceClassification(config).eval()
+    own.save_pretrained(tmp_path)
+    (tmp_path / "tokenizer.json").write_text(tokenizer, encoding="utf-8")
+    backbone, notices = load(tmp_path)
+    assert notices == []
+    runs = [f"model.albert.encoder.runs.{number}" for number in range(4)]
+    assert [point.name for point in backbone.cut_points] == ["model.albert.embeddings", *runs]
+    ids = ids_of(backbone)
+    chain = Chain.built_from(backbone.module, ids, runs[:2])
+    with torch.no_grad():
+        expected = own(input_ids=ids, attention_mask=(ids != 0).long()).logits
+        assert torch.allclose(backbone.module.eval()(ids), expected, atol=1e-6)
+        assert torch.allclose(chain(ids), expected, atol=1e-6)
+
+
+def test_a_folder_without_a_tokenizer_is_refused(folder):
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(BackboneError, match=r"there is no tokenizer; add the tokenizer.json that the network"):
+        load(folder)
 
 
 def test_the_length_can_be_limited(folder):

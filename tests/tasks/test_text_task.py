@@ -206,6 +206,34 @@ def test_bad_files_are_refused_with_the_row(load, name, content, message):
     assert name in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (table([(text, "odd") for text, _ in ROWS]), "needs at least two classes, got 1"),
+        (
+            table().replace("number 3,", 'number "3,'),
+            r"not a table .* and double those inside",
+        ),
+        (
+            table() + '"never closed,odd',
+            r"not a table of comma-separated values \(unexpected end of data\); quote texts",
+        ),
+        (table().encode("utf-16"), r"must be UTF-8 \(invalid start byte at byte 0\); convert it"),
+        (table().replace("number 3", "numb\xe9r").encode("latin-1"), "must be UTF-8 .*; convert it"),
+    ],
+)
+def test_spoilt_tables_are_refused_in_one_line(load, content, message):
+    with pytest.raises(TaskError, match=message) as error:
+        load({"some.csv": content})
+    assert "\n" not in str(error.value)
+
+
+def test_nul_emoji_and_several_languages_are_texts(load):
+    texts = ["te\0xt", "\U0001f600 \U0001f469\u200d\U0001f467", "日本語 and العربية", "[PAD] [PAD]"] * 10
+    split = load({"some.csv": table([(text, "ab"[k % 2]) for k, text in enumerate(texts)])}).train
+    assert set(texts_of(split)) == {"te xt", *texts[1:4]}
+
+
 def test_a_column_that_is_not_there_is_named_with_the_nearest(load):
     with pytest.raises(TaskError, match=r"task.text_column is 'txt', but the columns are 'text', 'label'; nearest"):
         load({"some.csv": table()}, text_column="txt")

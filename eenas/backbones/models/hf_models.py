@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.carried import CarryingModule
+from eenas.backbones.models.shared_layers import with_runs
 from eenas.backbones.models.token_mask import TokenMask, mean_of_tokens
 from eenas.backbones.transforms.text_transform import TextTransform
 from eenas.bounds import MOST_JSON, read_file, shortened_error
@@ -133,7 +134,7 @@ def build_hf(name: str, wish: HfWish) -> HfParts:
     files = {CONFIG_FILE: json.dumps({**config.to_dict(), HEAD_KEY: head}, indent=2, default=str) + "\n"}
     with _quiet(), _refused(label, wish):
         kind = transformers.AutoModelForSequenceClassification if head == "own" else transformers.AutoModel
-        model = _model(kind, config, place if has_weights else None, options)
+        model = with_runs(_model(kind, config, place if has_weights else None, options))
     module: CarryingModule
     if head == "own":
         module = HfClassifier(model, transform.pad, files)
@@ -169,6 +170,8 @@ def _tokenizer(place: str, options: Mapping[str, Any], config: Any) -> tuple[str
     tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **options)
     if getattr(tokenizer, "backend_tokenizer", None) is None:
         raise BackboneError(f"its tokenizer {type(tokenizer).__name__} has no {TOKENIZER_FILE}; save a fast tokenizer")
+    if set(tokenizer.get_vocab()) <= set(tokenizer.all_special_tokens):  # transformers makes one up without any file
+        raise BackboneError(f"there is no tokenizer; add the {TOKENIZER_FILE} that the network was trained with")
     return tokenizer.backend_tokenizer.to_str(), pad if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 

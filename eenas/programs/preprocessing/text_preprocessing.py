@@ -147,9 +147,12 @@ def _lines(path: Path) -> list[str]:
         raise InputError(f"{str(path)[:200]!r}: no such file; give a file with a text in each line")
     try:
         with path.open("rb") as stream:
-            text = stream.read(_LARGEST_FILE).decode("utf-8-sig")
+            data = stream.read(_LARGEST_FILE + 1)
+        text = data.decode("utf-8-sig")
     except OSError as error:
         raise InputError(f"{str(path)[:200]!r}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:
         raise InputError(f"{str(path)[:200]!r}: must be UTF-8; convert it") from None
-    return [line.strip() for line in text.splitlines() if line.strip()]
+    if len(data) > _LARGEST_FILE:
+        raise InputError(f"{str(path)[:200]!r}: must have at most {_LARGEST_FILE:,} bytes; give several files")
+    return [line.strip() for line in text.split("\n") if line.strip()]

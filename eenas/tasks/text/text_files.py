@@ -100,7 +100,10 @@ def _separated(text: str, path: Path) -> list[list[str]]:
     try:
         return _parsed(text, separator, csv.QUOTE_MINIMAL)
     except csv.Error as error:
-        raise TaskError(f"{one_line(str(path))}: is not a table of comma-separated values ({error})") from None
+        raise TaskError(
+            f"{one_line(str(path))}: is not a table of comma-separated values ({error}); quote texts with quotation "
+            "marks, and double those inside"
+        ) from None
 
 
 def _parsed(text: str, separator: str, quoting: Any) -> list[list[str]]:
