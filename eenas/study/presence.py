@@ -40,7 +40,8 @@ class Presence:
             versions=VERSIONS,
             doing="starting",
         )
-        self._doing, self._trial = "starting", None
+        self._doing = "starting"
+        self._trial: int | None = None
         self._steady_since = time.monotonic() - GRACE
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._send_heartbeats, daemon=True)

@@ -41,7 +41,7 @@ class SampledHistory:
         self, deepcopy: bool = True, states: Container[TrialState] | None = None, use_cache: bool = False
     ) -> list[FrozenTrial]:
         """Return the trials in these states, as Optuna's method of this name; ended ones as the class says."""
-        trials = self._study._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)  # type: ignore[arg-type]
+        trials = self._study._get_trials(deepcopy=deepcopy, states=states, use_cache=use_cache)
         if len(trials) <= MOST_SAMPLED:
             return trials
         for trial in trials:
