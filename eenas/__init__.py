@@ -7,6 +7,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "search": "eenas.handle.study",
+    "status": "eenas.results.status",
     "simulate": "eenas.handle.simulation",
     "Study": "eenas.handle.study",
     "train": "eenas.runs.full_training",
@@ -79,6 +80,7 @@ __all__ = [
     "runtime",
     "search",
     "simulate",
+    "status",
     "train",
     "verify",
 ]
@@ -116,6 +118,7 @@ if TYPE_CHECKING:
     from eenas.programs.model_folder import load, load_design
     from eenas.results.choice import Choice
     from eenas.results.read import open_results
+    from eenas.results.status import status
     from eenas.runs.full_training import train
     from eenas.study.context.profiling import profile
     from eenas.study.settings.limits import Limits

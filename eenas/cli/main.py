@@ -11,6 +11,7 @@ from eenas import __version__
 from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
 from eenas.cli.clusters.release import release
+from eenas.cli.clusters.status import status
 from eenas.cli.dashboard import dashboard
 from eenas.cli.experts import experts
 from eenas.cli.export import export
@@ -80,7 +81,8 @@ def _add(group: typer.Typer, verb: Callable[..., None], name: str | None = None,
 
 
 _VERBS = (
-    *(search, front, train, export, verify, run, serve, calibrate, simulate, experts, profile, tiers, dashboard),
+    *(search, status, front, train, export, verify, run, serve, calibrate, simulate, experts, profile, tiers),
+    dashboard,
     backbone,
     explain,
     fleet,

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from eenas.handle.options import HandleOptions
     from eenas.results.choice import Choice
     from eenas.results.results import StudyResults
+    from eenas.results.status import StudyStatus
     from eenas.runs.fidelity import Fidelity
     from eenas.runs.run_report import RunReport
     from eenas.study.rivals.offered_points import FrontPoint
@@ -93,6 +94,15 @@ class Study:
         except ImportError as error:
             raise StudyError(f"a data frame needs pandas ({error}); pip install 'eenas[pandas]'") from None
         return pandas.DataFrame((trial_rows if of == "trials" else point_rows)(self.results))
+
+    def status(self) -> "StudyStatus":
+        """Return the current status: workers, trials by state, pace, time left and the best trial.
+
+        Raises StorageError and StudyError.
+        """
+        from eenas.results.status import Watch
+
+        return Watch(self.reference.storage, self.name).status()
 
     def recommend(self, choice: "Choice | None" = None) -> "FrontPoint":
         """Return the point that `choice` selects.

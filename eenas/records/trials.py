@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from sqlalchemy import Select, case, select
+from sqlalchemy import Select, case, func, select
 
 from eenas.bounds import damage_as
 from eenas.designs.design import Design
@@ -132,6 +132,12 @@ class TrialRecords:
         wanted = (TRIALS.c.study == study) & TRIALS.c.number.in_(numbers)
         with self._database.transaction() as connection:
             return set(connection.execute(select(TRIALS.c.number).where(wanted)).scalars())
+
+    def states(self, study: str) -> dict[str, int]:
+        """Return the number of a study's trials in each state that occurs, by name of the state."""
+        counted = select(TRIALS.c.state, func.count()).where(TRIALS.c.study == study).group_by(TRIALS.c.state)
+        with self._database.transaction() as connection:
+            return {row[0]: row[1] for row in connection.execute(counted.order_by(TRIALS.c.state))}
 
     def find_by_digest(self, study: str, digest: str) -> TrialRecord | None:
         """Return the most useful trial of a network, or None.

@@ -9,20 +9,25 @@ if TYPE_CHECKING:
     from eenas.results.options import SearchOptions
     from eenas.results.read import open_results
     from eenas.results.results import Baseline, StudyResults
+    from eenas.results.status import StudyStatus, status
 
 _HOMES = {
     "Baseline": "results",
     "Choice": "choice",
     "SearchOptions": "options",
     "StudyResults": "results",
+    "StudyStatus": "status",
     "open_results": "read",
+    "status": "status",
 }
 __all__ = [
     "Baseline",
     "Choice",
     "SearchOptions",
     "StudyResults",
+    "StudyStatus",
     "open_results",
+    "status",
 ]
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

@@ -18,6 +18,7 @@ from eenas.records.database import Database
 from eenas.records.rows import FIX
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
+from eenas.records.workers import WorkerRecords
 from eenas.results.front import SHARES, area_over, best_within, build_front, compare
 from eenas.results.results import Baseline, StudyResults
 from eenas.specs import from_table
@@ -107,6 +108,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         latency=_latency(facts),
         latency_profile=facts.get("latency_profile"),
         profile=_profile(facts),
+        workers=WorkerRecords(database).list(name),
     )
 
 

@@ -1,7 +1,7 @@
 """The results of a study as frozen values, the input of reporting."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from eenas.policies.class_weights import effective_samples, measure_name
 from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.trials import TrialRecord
+from eenas.records.workers import WorkerRecord
 from eenas.study.rivals.known_networks import KnownNetwork
 from eenas.study.rivals.offered_points import FrontPoint
 from eenas.study.settings.limits import amount
@@ -82,6 +83,8 @@ class StudyResults:
     latency: Latency | None = None
     latency_profile: str | None = None
     profile: Profile | None = None
+    workers: tuple[WorkerRecord, ...] = field(default=(), compare=False)
+    """The workers that are listed in the storage; they change at any time."""
 
     @property
     def choices(self) -> tuple[FrontPoint, ...]:

@@ -14,7 +14,20 @@ from eenas.tasks.load import EMBEDDED, TASKS
 
 VERBS = (
     *("search", "front", "train", "export", "verify", "run", "serve", "calibrate", "simulate", "experts", "profile"),
-    *("tiers", "dashboard", "backbone", "explain", "fleet", "init", "spaces", "split", "list", "report"),
+    *(
+        "tiers",
+        "dashboard",
+        "backbone",
+        "explain",
+        "fleet",
+        "init",
+        "release",
+        "spaces",
+        "split",
+        "status",
+        "list",
+        "report",
+    ),
 )
 HEAVY = (
     "torch",

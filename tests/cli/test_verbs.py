@@ -18,6 +18,7 @@ from eenas.handle.lists import LISTS
 from eenas.reporting.facts.selection import with_best
 from eenas.reporting.report.report_source import Asked
 from eenas.results.choice import Choice
+from eenas.results.status import StudyStatus
 from eenas.study.settings.limits import Limits
 
 from ..reporting.studies import failed, study
@@ -72,7 +73,7 @@ def test_search_hands_over_every_flag(call, library, tmp_path):
         "overrides": ("training.epochs=1", "seed=3", "task.skip_bad=true"),
         "remeasure": False,
         "latency_profile": Path("board.json"),
-        "artifacts": tmp_path,
+        "artifacts": str(tmp_path),
         "trust_code": True,
     }
     assert "Best accuracy within a share" in answer.out
@@ -238,7 +239,7 @@ def test_fidelity_hands_over_every_flag(call, library, tmp_path):
         "samples": 900,
         "device": "cpu",
         "overrides": ("training.warmup=0.2",),
-        "artifacts": tmp_path,
+        "artifacts": str(tmp_path),
         "trust_code": True,
     }
     assert "picks the better of two networks in about" in " ".join(answer.out.split())
@@ -378,7 +379,7 @@ def test_report_hands_over_every_flag(call, library, tmp_path):
     assert callable(options.pop("listener"))
     choice = Choice(network="trial 3")
     asked = Asked(choice=choice, runs=tmp_path / "runs", page="mine.toml")
-    assert options == {"name": "one", "asked": asked, "artifacts": tmp_path, "trust_code": True}
+    assert options == {"name": "one", "asked": asked, "artifacts": str(tmp_path), "trust_code": True}
     assert "a.html" in answer.err
 
 
@@ -409,3 +410,27 @@ def test_report_without_a_storage(call, tmp_path):
     assert answer.status == 2
     assert answer.err.count("\n") == 1
     assert not (tmp_path / "a.html").exists()
+
+
+def test_status_prints_lines_or_json_and_what_is_next(call, library, tmp_path):
+    class Watched:
+        calls = 0
+
+        def status(self):
+            Watched.calls += 1
+            return replace(begun, ended=8 + Watched.calls)
+
+    begun = StudyStatus(
+        **{"study": "one", "storage": "sqlite:///x.db", "total": 10, "ended": 9, "states": {"complete": 9}},
+        **{"running": 1, "waiting": 0, "workers": (), "leases": (), "pace": None, "best": ()},
+    )
+    library("eenas.results.status.Watch", Watched())
+    answer = call("status")
+    assert answer.status == 0, answer.err
+    assert "trials: 9 of 10 ended (9 complete)" in answer.out
+    assert answer.err == "no worker is alive; rerun the command of the search, with the same flags, to resume it\n"
+    Watched.calls = 0
+    answer = call("status", "--watch", "0.1", "--json")
+    assert [json.loads(line)["trials"]["ended"] for line in answer.out.splitlines()] == [9, 10]
+    answer = call("status")
+    assert answer.err == "next: eenas front --name one\n"

@@ -7,6 +7,7 @@ from eenas.designs.design import Design
 from eenas.escaping import as_markdown
 from eenas.percent import percent
 from eenas.policies.split_costs import split_words
+from eenas.records.workers import WorkerRecord
 from eenas.reporting.facts.front_table import (
     SHARES,
     FrontRow,
@@ -34,6 +35,9 @@ def study_note(results: StudyResults) -> str:
     if results.front:
         parts += ["", "### Best accuracy within a share of the backbone's MACs", "", *_shares_table(results)]
         parts += ["", "### Choices of the front", "", *_front_table(results)]
+    if results.workers:
+        rows = [(each.name, each.device, _trial(each), each.doing) for each in results.workers]
+        parts += ["", "### Workers", "", *_table(("worker", "device", "trial", "doing"), rows, left=(0, 1, 3))]
     reasons = Counter(trial.reason for trial in results.trials if trial.state == "failed" and trial.reason)
     if reasons:
         parts += ["", "### Failed trials", ""]
@@ -137,6 +141,10 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, left: Sequenc
     lines = ["|" + "|".join(f" {head}{GAP} " for head in heads) + "|"]
     lines.append("|" + "|".join(":---" if index in left else "---:" for index in range(len(heads))) + "|")
     return lines + ["|" + "|".join(f" {as_markdown(cell)}{GAP} " for cell in row) + "|" for row in rows]
+
+
+def _trial(worker: WorkerRecord) -> str:
+    return "" if worker.trial is None else str(worker.trial)
 
 
 def _marks(item: FrontPoint | FrontRow) -> str:

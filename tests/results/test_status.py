@@ -1,0 +1,154 @@
+"""The status of a study: its workers, its trials by state, its pace and its best, at any moment of its life."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import optuna
+import pytest
+from optuna.trial import TrialState, create_trial
+from sqlalchemy import update
+
+import eenas
+from eenas.cli.tables.status_tables import duration, status_lines
+from eenas.errors import StorageError, StudyError
+from eenas.records.database import Database
+from eenas.records.leases import Leases
+from eenas.records.studies import StudyRecord, StudyRecords
+from eenas.records.tables import WORKERS
+from eenas.records.trials import TrialRecord, TrialRecords
+from eenas.records.workers import WorkerRecord, WorkerRecords
+from eenas.results.status import Watch, status
+from eenas.study.study import open_storage
+
+
+class Kept:
+    """A study of ten trials in a storage, whose trials and workers a test adds."""
+
+    def __init__(self, folder: Path, name: str = "one", created: str = "2026-01-01") -> None:
+        self.url, self.name = f"sqlite:///{folder}/eenas.db", name
+        self.database = Database(self.url)
+        self.optuna = optuna.create_study(
+            study_name=name, storage=open_storage(self.database), directions=["maximize", "minimize"]
+        )
+        settings = {"search": {"trials": 10, "objectives": ["accuracy", "macs"]}}
+        facts = {"backbone": {"costs": {"macs": 1000.0}}}
+        record = StudyRecord(name=name, identity={}, identity_digest=name, settings=settings, facts=facts)
+        StudyRecords(self.database).save(replace(record, created=created))
+
+    def add(self, accuracy: float, macs: float, *, state: str = "complete", minutes: float = 0) -> None:
+        number = len(self.optuna.get_trials(deepcopy=False))
+        trial = create_trial(values=[accuracy, macs], user_attrs={"state": state})
+        start = trial.datetime_start
+        assert start is not None
+        trial.datetime_complete = start + timedelta(minutes=minutes)
+        self.optuna.add_trial(trial)
+        TrialRecords(self.database).save(TrialRecord(study=self.name, number=number, state=state))
+
+    def start(self) -> None:
+        with pytest.warns(UserWarning, match="Heartbeat"):  # the test runs no trial
+            self.optuna.ask()
+
+    def work(self, name: str, *, doing: str = "", trial: int | None = None, silent: float = 0) -> None:
+        host, _, process = name.partition(":")
+        record = WorkerRecord(
+            name=name, study=self.name, host=host, process=int(process), device="cpu", doing=doing, trial=trial
+        )
+        WorkerRecords(self.database).start(record)
+        values = {"seen": WORKERS.c.seen - silent}
+        self.database.change(update(WORKERS).where(WORKERS.c.name == name).values(**values))
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Kept:
+    return Kept(tmp_path)
+
+
+def test_a_study_that_runs(kept: Kept) -> None:
+    for number, accuracy in enumerate((0.7, 0.9, 0.8, 0.85)):
+        kept.add(accuracy, 900 if accuracy == 0.9 else 400, minutes=2 * number)
+    kept.add(0.1, 100, state="infeasible", minutes=8)
+    kept.start()
+    kept.work("far-host:7", doing="training trial 5", trial=5)
+    kept.work("far-host:8", doing="waiting for another worker: preparing the backbone")
+    kept.work("far-host:9", silent=100)
+    found = status(kept.url)
+    assert (found.study, found.total, found.ended, found.running, found.waiting) == ("one", 10, 5, 1, 0)
+    assert found.states == {"complete": 4, "infeasible": 1}
+    assert [worker.name for worker in found.alive] == ["far-host:7", "far-host:8"]
+    assert [each.waits_for for each in found.workers] == [None, "preparing the backbone", None]
+    assert found.pace is not None
+    assert found.pace.trials == 4
+    assert found.pace.per_hour == pytest.approx(30, rel=0.05)
+    assert found.seconds_left == pytest.approx(600, rel=0.05)
+    assert [(each.number, each.within) for each in found.best] == [(1, None), (3, 0.5)]
+    assert json.loads(json.dumps(found.to_table()))["workers"][1]["waits_for"] == "preparing the backbone"
+    lines = "\n".join(status_lines(found))
+    assert "trials: 5 of 10 ended (4 complete, 1 infeasible)" in lines
+    assert "workers: 2 alive, 1 silent" in lines
+    assert "time left: about 10 min" in lines or "time left: about 9 min" in lines
+    assert "best accuracy within 50 % of the backbone's MACs: 85.0 % (trial 3)" in lines
+
+
+def test_a_study_without_a_worker_and_one_that_is_done(kept: Kept) -> None:
+    for number in range(4):
+        kept.add(0.5, 500, minutes=number)
+    found = status(kept.url)
+    assert found.alive == ()
+    assert found.seconds_left is None
+    assert "time left: unknown, no worker is alive" in status_lines(found)
+    for number in range(6):
+        kept.add(0.5, 500, minutes=number)
+    done = status(kept.url)
+    assert done.is_done
+    assert done.seconds_left == 0
+    assert "time left: none, all trials have ended" in status_lines(done)
+
+
+def test_a_study_that_has_just_begun(kept: Kept) -> None:
+    kept.work("far-host:7", doing="starting")
+    found = status(kept.url)
+    assert (found.ended, found.pace, found.best, found.seconds_left) == (0, None, (), None)
+    assert "time left: unknown, few trials have ended yet" in status_lines(found)
+
+
+def test_the_newest_of_several_studies_or_the_named_one(kept: Kept, tmp_path: Path) -> None:
+    Kept(tmp_path, "two", "2026-02-01")
+    assert status(kept.url).study == "two"
+    assert status(kept.url).others == ("one",)
+    assert eenas.Study("one", storage=kept.url).status().study == "one"
+    assert eenas.status(kept.url, "one").others == ("two",)
+    with pytest.raises(StudyError, match="has no study 'three'"):
+        status(kept.url, "three")
+    with pytest.raises(StorageError, match="no such database"):
+        status(f"sqlite:///{tmp_path}/none.db")
+
+
+def test_leases_are_listed_while_they_are_held(kept: Kept) -> None:
+    seen = Leases(kept.database).once("bank/x", "training branches", lambda: status(kept.url).leases)
+    assert [each.name for each in seen] == ["bank/x"]
+    assert "#" not in seen[0].worker
+    assert status(kept.url).leases == ()
+
+
+def test_a_watch_sees_what_is_new(kept: Kept) -> None:
+    watch = Watch(kept.url)
+    assert watch.status().ended == 0
+    kept.add(0.9, 100)
+    assert watch.status().ended == 1
+    assert [each.number for each in watch.status().best] == [0, 0]
+
+
+def test_durations_have_one_or_two_units() -> None:
+    assert [duration(each) for each in (0.4, 59, 60, 185, 7200, 187_200)] == [
+        *("0 s", "59 s", "1 min", "3 min 5 s", "2 h", "2 d 4 h")
+    ]
+
+
+def test_running_trials_are_not_counted_as_ended(kept: Kept) -> None:
+    kept.start()
+    kept.optuna.enqueue_trial({})
+    found = status(kept.url)
+    assert (found.running, found.waiting, found.ended) == (1, 1, 0)
+    assert kept.optuna.get_trials(states=(TrialState.RUNNING,))
