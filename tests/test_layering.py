@@ -27,7 +27,7 @@ ENTERS = {
     "programs": {"onnx", "onnxruntime", "onnxscript", "zstandard", "lz4"},
     "study": {"optuna", "scipy"},
     "results": {"optuna"},
-    "workers": {"optuna", "ray"},
+    "workers": {"optuna", "ray", "yaml"},
     "handle": {"optuna", "pandas", "tqdm", "aeon"},
     "runs": {"scipy"},
     "deployment": {"starlette", "uvicorn", "prometheus_client", "grpc", "google"},

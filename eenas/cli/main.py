@@ -10,6 +10,7 @@ import typer
 from eenas import __version__
 from eenas.cli.backbone import backbone
 from eenas.cli.calibrate import calibrate
+from eenas.cli.clusters.cluster import PASSED, kubernetes, ray, slurm
 from eenas.cli.clusters.release import release
 from eenas.cli.clusters.status import status
 from eenas.cli.dashboard import dashboard
@@ -55,6 +56,10 @@ app = _group(
     "Find where a neural network may stop early.\n\nStart with: eenas search --backbone resnet50",
     completes=True,
 )
+cluster = _group(
+    "cluster",
+    "Write a job file that starts the workers of a search.\n\nExample: eenas cluster slurm --backbone resnet50",
+)
 study = _group("study", "Examine a finished study.\n\nExample: eenas study fidelity")
 
 
@@ -97,6 +102,9 @@ _add(app, list_names, "list")
 _add(app, report, context_settings={"allow_extra_args": True})  # report explains how to pass a run's folder
 _add(study, fidelity)
 app.add_typer(study)
+for _verb in (slurm, kubernetes, ray):
+    _add(cluster, _verb, context_settings=PASSED)
+app.add_typer(cluster)
 
 
 def main() -> None:

@@ -5,7 +5,6 @@ import torch
 
 from eenas.backbones.chain import Chain
 from eenas.errors import ExportError, MeasurementError
-from eenas.measurement.checked import CheckedRuntime
 from eenas.measurement.latency import LatencySpec
 from eenas.progress import Notice
 from eenas.records.database import Database
@@ -13,6 +12,7 @@ from eenas.records.measurements import DatabaseCache
 from eenas.results.search import search
 from eenas.study.context import latencies
 from eenas.study.context.latencies import profiled, resolved
+from eenas.study.one_node import OneNode
 from eenas.testing.smallest import smallest_backbone, smallest_task
 from tests.smallest_networks import loaded
 from tests.smallest_study import SETTINGS
@@ -48,7 +48,7 @@ def test_a_backbone_that_cannot_be_exported_is_timed_in_torch_and_that_is_said(t
     monkeypatch.setattr("eenas.programs.onnx_runtime.chain_models", fail)
     (spec, runtime, profile), said = take(tmp_path, LatencySpec(**QUICK))
     assert spec.runtime == "torch"
-    assert isinstance(runtime, CheckedRuntime)
+    assert isinstance(runtime, OneNode)
     assert profile.total_latency.runtime.startswith("torch ")
     assert len(said) == 1
     assert "no operator for 'aten.frac'; latencies are measured in eager torch instead" in said[0]

@@ -16,9 +16,9 @@ from eenas.records.database import Database
 from eenas.records.latency_requests import LatencyRequests
 from eenas.records.studies import StudyRecords
 from eenas.results.search import search
+from eenas.study import one_node as module
 from eenas.study import opening
-from eenas.study.context import one_node as module
-from eenas.study.context.one_node import OneNode
+from eenas.study.one_node import OneNode
 from eenas.testing.smallest import smallest_task
 from tests.smallest_study import SETTINGS, backbone, url
 

@@ -26,8 +26,8 @@ from eenas.records.database import Database
 from eenas.records.latency_requests import LatencyRequests
 from eenas.records.measurements import DatabaseCache
 from eenas.records.studies import StudyRecord
-from eenas.study.context.one_node import OneNode
 from eenas.study.context.runtimes import runtime_named
+from eenas.study.one_node import OneNode
 from eenas.study.settings.study_spec import StudySpec
 
 _STATED = ("runtime", "batch", "threads", "dtype")

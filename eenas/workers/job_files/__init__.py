@@ -1,0 +1,1 @@
+"""Job files that start the workers of a study on a cluster."""
