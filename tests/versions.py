@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 
 PYPROJECT = Path(__file__).parents[1] / "pyproject.toml"
 TESTED = Path(__file__).with_name("tested_versions.txt")
-OWN, LEFT_OUT = "eenas", ("postgresql", "series")
+OWN, LEFT_OUT = "eenas", ("postgresql", "series", "ray")
 """The project itself, and the extras that a run of the tests does not need."""
 
 
