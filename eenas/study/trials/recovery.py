@@ -176,7 +176,7 @@ class Recovery:
             if claim.number is not None:
                 found += [] if claim.number in running else [claim]
                 continue
-            unnamed = set(self._unnamed_since)
+            unnamed = self._unnamed_since.keys() & running
             left = self._waited_for.setdefault(claim.key, unnamed) & unnamed
             self._waited_for[claim.key] = left
             found += [] if left else [claim]
