@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from eenas.results.options import SearchOptions
     from eenas.results.read import open_results
     from eenas.results.results import Baseline, StudyResults
-    from eenas.results.status import StudyStatus, status
+    from eenas.results.status import StudyStatus
 
 _HOMES = {
     "Baseline": "results",
@@ -18,7 +18,6 @@ _HOMES = {
     "StudyResults": "results",
     "StudyStatus": "status",
     "open_results": "read",
-    "status": "status",
 }
 __all__ = [
     "Baseline",
@@ -27,7 +26,6 @@ __all__ = [
     "StudyResults",
     "StudyStatus",
     "open_results",
-    "status",
 ]
 
 __getattr__, __dir__ = lazily(__name__, _HOMES)

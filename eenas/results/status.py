@@ -53,7 +53,7 @@ class HeldLease:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class TrialPace:
     """The pace of the last trials: trials per hour, from `trials` of them, which ended within `seconds`."""
 
     per_hour: float
@@ -89,7 +89,7 @@ class StudyStatus:
     waiting: int
     workers: tuple[WorkerStatus, ...]
     leases: tuple[HeldLease, ...]
-    pace: Pace | None
+    pace: TrialPace | None
     best: tuple[BestTrial, ...]
     others: tuple[str, ...] = ()
 
@@ -187,14 +187,14 @@ def status(storage: str = STORAGE, name: str | None = None) -> StudyStatus:
     return Watch(storage, name).status()
 
 
-def _pace(trials: Sequence[FrozenTrial]) -> Pace | None:
+def _pace(trials: Sequence[FrozenTrial]) -> TrialPace | None:
     """Return the pace from the ends of the last trials, by the clocks of their workers."""
     ended = [trial for trial in trials if trial.user_attrs.keys() & {"state", "reason"}]  # those with a record
     times = sorted(trial.datetime_complete for trial in ended if trial.datetime_complete)[-RECENT - 1 :]
     seconds = (times[-1] - times[0]).total_seconds() if len(times) > 2 else 0.0
     if seconds <= 0:
         return None
-    return Pace(per_hour=3600 * (len(times) - 1) / seconds, trials=len(times) - 1, seconds=seconds)
+    return TrialPace(per_hour=3600 * (len(times) - 1) / seconds, trials=len(times) - 1, seconds=seconds)
 
 
 def _best(trials: Sequence[FrozenTrial], record: StudyRecord) -> tuple[BestTrial, ...]:

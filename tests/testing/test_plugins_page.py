@@ -28,6 +28,7 @@ SPOILT = {
     "my_policy.py": (".sum(axis=1)  # [n], at least 0", ".sum()"),
     "my_runtime.py": ("3 * latency.p95_ms", "latency.median_ms"),
     "my_series_branch.py": ("nn.Linear(self.width, num_classes)", "nn.Linear(self.width, num_classes + 1)"),
+    "my_store.py": ("return (self.place / key).exists()", "return True"),
     "my_strategy.py": ("share=0.7", "share=0.6"),
     "my_task.py": ("np.random.default_rng(0)", "np.random.default_rng()"),
 }
