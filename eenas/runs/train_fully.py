@@ -56,7 +56,7 @@ def train_fully(
     resumed from a checkpoint in `folder`. Afterwards, the folder holds the weights and no checkpoint, and all processes
     have the same weights.
 
-    Raises StudyError if `folder` holds a training with other settings.
+    Raises StudyError if `folder` holds a training with other settings, or processes on other nodes do not see it.
     """
     settings = {"training": to_table(design.training), "full_training": to_table(spec), "exits": list(design.exits)}
     checkpoint, weights = Checkpoint(folder / CHECKPOINT), folder / WEIGHTS
@@ -64,7 +64,11 @@ def train_fully(
         known = _recorded(folder, settings)
         if group.rank == 0 and not known:
             _record(folder, {"settings": settings})
-    if weights.exists():
+    if not (folder / TRAINING).exists():
+        raise StudyError(
+            f"{folder}: not seen by process {group.rank}; give --out on a file system that all nodes share"
+        )
+    if group.share(weights.exists()):
         network = context.build(design)
         load_weights(network, weights)
         if group.rank == 0:
@@ -105,7 +109,7 @@ def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
         return {}
     except (OSError, SpecError, *DAMAGE):
         raise StudyError(f"{folder / TRAINING}: was not written by eenas; delete {folder} to train again") from None
-    changed = [key for key, value in settings.items() if value != before.get(key)]
+    changed = [key for key, value in settings.items() if _lasting(value) != _lasting(before.get(key))]
     if changed and any((folder / name).exists() for name in (CHECKPOINT, WEIGHTS)):
         name, now, then = differing(settings[changed[0]], before.get(changed[0]), changed[0])[0]
         raise StudyError(
@@ -113,6 +117,11 @@ def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
             "rerun the original command, give another --out, or delete the folder"
         )
     return {} if changed else dict(table)
+
+
+def _lasting(setting: Any) -> Any:
+    """Return a setting without what a resumed training may change: how it is divided over devices."""
+    return {k: each for k, each in setting.items() if k != "sharding"} if isinstance(setting, dict) else setting
 
 
 def _record(folder: Path, table: dict[str, Any]) -> None:

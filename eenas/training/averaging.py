@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from eenas.networks.network import EarlyExitNetwork
+from eenas.training.sharding.division import forget_gathered, own_part, placed_like
 
 
 class WeightAverage:
@@ -19,7 +20,7 @@ class WeightAverage:
     """
 
     def __init__(self, network: EarlyExitNetwork, decay: float) -> None:
-        self.decay, self.steps = decay, 0
+        self.network, self.decay, self.steps = network, decay, 0
         self._names: list[str] = []
         self._weights: list[Tensor] = []
         fixed = {id(module) for module in network.kept_in_eval}
@@ -35,21 +36,27 @@ class WeightAverage:
             self._names.append(name)
             self._weights.append(value.detach())
         self._averages = [value.clone() for value in self._weights]
+        self._own_averages, self._own_weights = ([own_part(each) for each in kind] for kind in self._both)
+
+    @property
+    def _both(self) -> tuple[list[Tensor], list[Tensor]]:
+        return self._averages, self._weights
 
     @torch.no_grad()
     def update(self) -> None:
         """Add the current weights to the average. Called after each step."""
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
-        torch._foreach_lerp_(self._averages, self._weights, 1.0 - decay)
+        torch._foreach_lerp_(self._own_averages, self._own_weights, 1.0 - decay)
         self.steps += 1
 
     @torch.no_grad()
     def swap(self) -> None:
         """Exchange the weights of the network and the average. A second call restores them."""
-        for mine, theirs in zip(self._averages, self._weights, strict=True):
+        for mine, theirs in zip(self._own_averages, self._own_weights, strict=True):
             kept = theirs.clone()
             theirs.copy_(mine)
             mine.copy_(kept)
+        forget_gathered(self.network)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
@@ -69,4 +76,4 @@ class WeightAverage:
         """Restore the state of `state_dict`."""
         self.steps = int(state["steps"])
         for name, mine in zip(self._names, self._averages, strict=True):
-            mine.copy_(state["averages"][name])
+            mine.copy_(placed_like(state["averages"][name], mine))

@@ -10,12 +10,15 @@ import torch
 from eenas.errors import TimeOverError
 from eenas.networks.checkpoint import load_state, save_state
 from eenas.training.pace import Pace
+from eenas.training.process_group import ProcessGroup
+from eenas.training.sharding.shards import read_shards, remove_shards, write_shards
 
 STATE = (
     *("network", "teacher", "loss", "optimizer", "scaler", "average", "count", "patience"),
     *("position", "samples", "seconds", "ended", "losses"),
 )
 """The required keys of a training state."""
+ALONE, _CPU = ProcessGroup(), torch.device("cpu")
 
 
 @dataclass
@@ -34,6 +37,8 @@ class Position:
 class Checkpoint:
     """A file with the state of one training, from which an interrupted training is resumed.
 
+    The tensors of a divided training lie in a folder beside the file, whose name the file holds: a new folder counts
+    from the moment at which the file is replaced. Every process calls then, otherwise only process 0 writes.
     With `paced`, it is written only as often as this takes a small part of the time; otherwise at every opportunity.
     `check` is called after every step and raises TimeOverError to stop the training; the state is written then.
     """
@@ -42,20 +47,32 @@ class Checkpoint:
         self.path, self._check = path, check
         self._pace = Pace() if paced else None
 
-    def load(self, keys: Collection[str]) -> dict[str, Any] | None:
-        """Return the stored state, which has `keys`, or None if there is no file.
+    def load(
+        self, keys: Collection[str], group: ProcessGroup = ALONE, device: torch.device = _CPU
+    ) -> dict[str, Any] | None:
+        """Return the stored state, which has `keys`, or None if there is no file. `group` may have any size.
 
         Raises StorageError for another file.
         """
-        return load_state(self.path, keys)
+        state = load_state(self.path, keys)
+        return state if state is None or "shards" not in state else read_shards(state, self.path, group, device)
 
-    def keep(self, state: Callable[[], dict[str, Any]]) -> None:
+    def keep(self, state: Callable[[], dict[str, Any]], group: ProcessGroup = ALONE) -> None:
         """Write the state if it is due.
 
         Raises StorageError.
         """
-        if self._pace is None:
+        if group.sharded:
+            left = write_shards(state(), self.path, group)
+            with group.first_alone():
+                if group.rank == 0:
+                    save_state(left, self.path)
+                    remove_shards(self.path, keep=left["shards"])
+        elif group.rank > 0:
+            return
+        elif self._pace is None:
             save_state(state(), self.path)
+            remove_shards(self.path)
         elif self._pace.is_due():
             self._pace.save(lambda: save_state(state(), self.path))
 
@@ -70,8 +87,9 @@ class Checkpoint:
             raise
 
     def remove(self) -> None:
-        """Delete the file, once the result of the training is stored elsewhere."""
+        """Delete the file and its shards, once the result of the training is stored elsewhere."""
         self.path.unlink(missing_ok=True)
+        remove_shards(self.path)
 
 
 def random_state(device: torch.device) -> dict[str, torch.Tensor]:

@@ -1,23 +1,23 @@
 """Freezing parts of a network for a phase: no gradient, and eval mode that survives `train()`."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from torch import nn
 
 from eenas.networks.network import EarlyExitNetwork
-from eenas.training.segments import segments
+from eenas.training.segments import SegmentNames, segments
 from eenas.training.strategies import Phase
 
 
 @contextmanager
-def frozen(network: EarlyExitNetwork, phase: Phase) -> Iterator[None]:
+def frozen(network: EarlyExitNetwork, phase: Phase, parts: Sequence[SegmentNames] = ()) -> Iterator[None]:
     """Inside the block, only the weights that `phase` trains have a gradient and follow `train()`.
 
     Afterwards, the previous state is restored. Weights that were frozen before stay frozen. Parameters and buffers of
-    frozen parts stay bitwise equal.
+    frozen parts stay bitwise equal. `parts` are the `segments` of the network (default: they are found).
     """
-    parameters, modules = _trained(network, phase)
+    parameters, modules = _trained(network, phase, parts)
     learns = {id(parameter) for parameter in parameters}
     off = [each for each in network.parameters() if each.requires_grad and id(each) not in learns]
     moves = {id(module) for module in modules}
@@ -35,7 +35,9 @@ def frozen(network: EarlyExitNetwork, phase: Phase) -> Iterator[None]:
         network.keep_in_eval(before)
 
 
-def _trained(network: EarlyExitNetwork, phase: Phase) -> tuple[list[nn.Parameter], list[nn.Module]]:
+def _trained(
+    network: EarlyExitNetwork, phase: Phase, parts: Sequence[SegmentNames]
+) -> tuple[list[nn.Parameter], list[nn.Module]]:
     """Return the parameters that a phase trains, and the modules in training mode."""
     whole: list[nn.Module] = []
     if phase.trains in ("all", "backbone"):
@@ -46,7 +48,7 @@ def _trained(network: EarlyExitNetwork, phase: Phase) -> tuple[list[nn.Parameter
     parameters = [parameter for module in whole for parameter in module.parameters()]
     modules = [inner for module in whole for inner in module.modules()]
     if phase.trains == "part":
-        segment = segments(network)[phase.part]
+        segment = (parts or segments(network))[phase.part]
         parameters += [each for name, each in network.backbone.named_parameters() if name in segment.parameters]
         modules += [each for name, each in network.backbone.named_modules() if name in segment.modules]
     return parameters, modules

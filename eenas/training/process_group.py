@@ -9,10 +9,12 @@ from typing import TypeVar
 
 import torch
 from torch import distributed, nn
+from torch.distributed.rendezvous import rendezvous
 from torch.nn.parallel import DistributedDataParallel
 
 from eenas.backbones.extra_state import split_state
 from eenas.errors import DeviceError, EenasError, TrainingError
+from eenas.training.sharding.rendezvous import fresh_store
 
 T = TypeVar("T")
 PATIENCE = timedelta(days=1)
@@ -26,13 +28,15 @@ class ProcessGroup:
     rank: int = 0
     size: int = 1
     local_rank: int = 0
+    sharded: bool = False
+    """Whether the processes divide the parameters of the network that they train (`training/sharding/`)."""
 
     def wrap(self, network: nn.Module, device: torch.device, *, partly: bool = False) -> nn.Module:
         """Return a module that averages gradients over all processes, or the network itself for one process.
 
-        `partly` tells that some steps leave parameters without a gradient.
+        A divided network does so itself. `partly` tells that some steps leave parameters without a gradient.
         """
-        if self.size == 1:
+        if self.size == 1 or self.sharded:
             return network
         devices = [device.index] if device.type == "cuda" else None
         return DistributedDataParallel(network, device_ids=devices, find_unused_parameters=partly)
@@ -111,9 +115,13 @@ def open_process_group(device_type: str) -> Iterator[ProcessGroup]:
         if local >= there:
             raise DeviceError(f"process {local} has no CUDA device: there are {there}; use --nproc-per-node {there}")
         torch.cuda.set_device(local)
-    distributed.init_process_group("nccl" if device_type == "cuda" else "gloo", timeout=PATIENCE)
+    backend = "nccl" if device_type == "cuda" else "gloo"
+    store, _, _ = next(rendezvous("env://", timeout=PATIENCE))
+    fresh = fresh_store(store, rank, size)
+    distributed.init_process_group(backend, store=fresh, rank=rank, world_size=size, timeout=PATIENCE)
     try:
         yield ProcessGroup(rank, size, local)
+        distributed.barrier()  # a process that ends while another one still talks to it aborts
     finally:
         distributed.destroy_process_group()
 

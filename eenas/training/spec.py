@@ -6,6 +6,7 @@ from typing import Literal
 from eenas.errors import SpecError
 
 Precision = Literal["auto", "float32", "bfloat16", "float16"]
+Sharding = Literal["auto", "none", "fsdp"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +40,9 @@ class TrainingSpec:
     micro_batch_size: int | None = None
     """Most samples that go through the network at once in a process; the gradients of these micro-batches are summed. A
     step that does not fit the memory is divided anyway. None: each process takes its share at once."""
+    sharding: Sharding | None = None
+    """With several processes: "fsdp" divides weights, gradients and optimiser state over them, "none" keeps them whole,
+    and "auto" (None) divides them if they do not fit a device."""
 
     def __post_init__(self) -> None:
         """Raise SpecError unless exactly one positive budget is given and the other values are in range."""

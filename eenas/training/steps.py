@@ -18,6 +18,7 @@ from eenas.training.losses import Distillation, JointLoss
 from eenas.training.optimizers import build_optimizer
 from eenas.training.process_group import ProcessGroup
 from eenas.training.schedule import rate_at
+from eenas.training.sharding.division import placed_like
 from eenas.training.spec import TrainingSpec
 from eenas.training.strategies import Phase
 
@@ -168,11 +169,24 @@ class Steps:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore the state of `state_dict`."""
         self.loss.load_state_dict(state["loss"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizer.load_state_dict(self._placed(state["optimizer"]))
         self.scaler.load_state_dict(state["scaler"])
         self.count = int(state["count"])
         if self.average is not None:
             self.average.load_state_dict(state["average"])
+
+    def _placed(self, state: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a stored state of the optimizer, divided as its parameters are."""
+        parameters = [each for group in self.optimizer.param_groups for each in group["params"]]
+        placed = {
+            number: {name: placed_like(value, parameters[number]) for name, value in values.items()}
+            for number, values in _numbered(state["state"]).items()
+        }
+        return {**state, "state": placed}
+
+
+def _numbered(state: Mapping[Any, Any]) -> dict[int, Any]:
+    return {int(number): values for number, values in state.items()}
 
 
 def _branches(network: EarlyExitNetwork, exits: Sequence[int]) -> list[nn.Module]:

@@ -25,6 +25,8 @@ from eenas.training.memory import memory_errors
 from eenas.training.patience import Patience
 from eenas.training.process_group import ProcessGroup
 from eenas.training.schedule import BudgetClock
+from eenas.training.segments import segments
+from eenas.training.sharding.division import divide, divided, fitting, load_placed
 from eenas.training.steps import MicroBatch, Steps, TrainingPlan
 from eenas.training.strategies import Phase, phases
 
@@ -99,8 +101,7 @@ def train_network(
         raise TrainingError("loss_weights = 'boosted' changes the outputs of a network; use the value of its design")
     with memory_errors(spec.batch_for(len(task.train))), seeded(plan.seed):
         run = _Run(network, task, plan, checkpoint, group or ProcessGroup(), taught)
-        apart = any(phase.trains == "part" for phase in run.phases)  # a part must not change those before it
-        with shared_parts(() if apart else network.branches.children()):
+        with shared_parts(() if run.parts else network.branches.children()):
             return run.go(after_epoch)
 
 
@@ -115,21 +116,21 @@ class _Run:
         taught: KeptAnswers | None,
     ) -> None:
         static, exits = network.design.static, len(plan.costs)
-        execution = plan.execution.within(network.memory_format)
+        execution = fitting(plan.execution.within(network.memory_format), group)
         self.plan = replace(plan, choice=plan.choice.canonical(exits - 1, static=static), execution=execution)
         self.network, self.checkpoint, self.group = network, checkpoint, group
         self.device = next(network.parameters()).device
         self.phases = phases(self.plan.choice, exits, static=static)
+        apart = any(phase.trains == "part" for phase in self.phases)  # a part must not change those before it
+        self.parts = segments(network) if apart else ()
         if execution.channels_last:
             lay_out(network)
         self.teacher: BackboneTeacher | None = None
         if any(phase.distils == "backbone" for phase in self.phases):
             self.teacher = BackboneTeacher(network.backbone, taught)
         self.comes_again = taught is not None
-        train: Split = task.train
-        self.tune: Split | None = None
-        if self.plan.choice.patience:
-            train, self.tune = task.train.held_out()
+        self.tune: Split | None
+        train, self.tune = task.train.held_out() if self.plan.choice.patience else (task.train, None)
         self.batches = training_batches(train, task, network.transform, plan.spec, plan.seed, self.device, group)
         self.at = Position()
         self.losses: list[float] = []
@@ -137,17 +138,26 @@ class _Run:
         self.random: dict[str, Any] | None = None
 
     def go(self, after_epoch: AfterEpoch | None) -> TrainingReport:
-        state = None if self.checkpoint is None else self.checkpoint.load(STATE)
+        """Train, in a divided copy of the network if the group is sharded."""
+        network = self.network
+        with divided(network, self.group) as self.network:
+            if self.teacher is not None:
+                divide(self.teacher.module, self.device, self.group)
+            report = self._go(after_epoch)
+        network.eval()
+        return report
+
+    def _go(self, after_epoch: AfterEpoch | None) -> TrainingReport:
+        state = None if self.checkpoint is None else self.checkpoint.load(STATE, self.group, self.device)
         if state is not None:
             self._resume(state)
         stopped = False
         while not stopped and self.at.phase < len(self.phases):
             phase = self.phases[self.at.phase]
-            with frozen(self.network, phase):
+            with frozen(self.network, phase, self.parts):
                 if any(parameter.requires_grad for parameter in self.network.parameters()):
                     stopped = self._run_phase(phase, after_epoch, state)
             self.at.phase, state = self.at.phase + 1, None
-        self.network.eval()
         return TrainingReport(self.at.samples, self.at.seconds, tuple(self.losses), stopped)
 
     def _run_phase(self, phase: Phase, after_epoch: AfterEpoch | None, state: dict[str, Any] | None) -> bool:
@@ -173,8 +183,7 @@ class _Run:
             if self.is_over or self.at.step == 0 or self._round_is_over():
                 stopped = self._finish_round(after_epoch)
         self.steps.finish()
-        self.at.samples, self.at.seconds = self._samples(), self._seconds()
-        self.at.owed = self.clock.over
+        self.at.samples, self.at.seconds, self.at.owed = self._samples(), self._seconds(), self.clock.over
         del self.steps  # the next phase wraps the network again
         return stopped
 
@@ -214,17 +223,15 @@ class _Run:
 
     def _check_finite(self) -> None:
         if not bool(torch.isfinite(self.pending[-1])):
-            rate = self.plan.choice.learning_rate
-            raise DivergedError(f"the loss is not finite (learning_rate={rate:g}); lower the learning rate")
+            said = f"learning_rate={self.plan.choice.learning_rate:g}"
+            raise DivergedError(f"the loss is not finite ({said}); lower the learning rate")
 
     def _round_is_over(self) -> bool:
         return self._progress() >= (self.at.round + 1) / ROUNDS and self._budget_in_epochs() < ROUNDS
 
     def _budget_in_epochs(self) -> float:
         spec = self.plan.spec
-        if spec.seconds is not None:
-            return float("inf")
-        return spec.epochs if spec.epochs is not None else (spec.samples or 0) / self.batches.samples
+        return float("inf") if spec.seconds is not None else spec.epochs or (spec.samples or 0) / self.batches.samples
 
     def _finish_round(self, after_epoch: AfterEpoch | None) -> bool:
         self._check_finite()
@@ -234,8 +241,8 @@ class _Run:
         if self.patience is not None:
             with self.steps.outcome():
                 self.ended = self.group.share(self.patience.is_over(self.network))
-        if self.checkpoint is not None and self.group.rank == 0:
-            self.checkpoint.keep(self._state)
+        if self.checkpoint is not None:
+            self.checkpoint.keep(self._state, self.group)
         return self._is_stopped(after_epoch)
 
     def _is_stopped(self, after_epoch: AfterEpoch | None) -> bool:
@@ -271,9 +278,9 @@ class _Run:
         }
 
     def _resume(self, state: dict[str, Any]) -> None:
-        self.network.load_state_dict(state["network"])
+        load_placed(self.network, state["network"])
         if self.teacher is not None:
-            self.teacher.module.load_state_dict(state["teacher"])
+            load_placed(self.teacher.module, state["teacher"])
         self.at = Position(**state["position"])
         self.losses = [float(value) for value in state["losses"]]
         self.pending = [torch.tensor(value, device=self.device) for value in state.get("pending", ())]

@@ -15,6 +15,7 @@ from eenas.training.checkpoints import Checkpoint
 from eenas.training.distillation import KeptAnswers
 from eenas.training.execution import TYPES, Execution
 from eenas.training.process_group import ProcessGroup
+from eenas.training.sharding.division import divided_group
 from eenas.training.spec import TrainingSpec
 from eenas.training.steps import TrainingPlan
 from eenas.training.trainer import AfterEpoch, TrainingReport, train_network
@@ -95,13 +96,16 @@ def train_design(
         seed=training.seed,
         execution=execution_for(context, training.spec),
     )
+    group = training.group
+    if group is not None:
+        group = divided_group(group, training.spec, network, design.training, context.listener)
     report = train_network(
         network,
         task,
         plan,
         after_epoch=after_epoch,
         checkpoint=training.checkpoint,
-        group=training.group,
+        group=group,
         taught=taught,
     )
     return network, report

@@ -1,0 +1,1 @@
+"""Full sharding: parameters, gradients and optimiser state divided over the processes of a training."""
