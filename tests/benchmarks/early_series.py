@@ -35,9 +35,10 @@ from eenas.frozen.in_time.harmonic_mean import harmonic_mean
 from eenas.networks.network_stream import exit_points
 
 SETS = (
-    *("UnitTest", "GunPoint", "BasicMotions", "ArrowHead", "ItalyPowerDemand", "Covid3Month_disc"),
+    *("UnitTest", "GunPoint", "BasicMotions", "ArrowHead", "ItalyPowerDemand"),
     *("PickupGestureWiimoteZ", "JapaneseVowels", "OSULeaf", "ACSF1"),
 )
+"""All sets with classes that aeon carries, but for Covid3Month_disc, on which TEASER finds no feature."""
 FIELDS = ("set", "method", "accuracy", "earliness", "harmonic_mean", "ms_per_series", "fit_seconds", "macs_per_series")
 NAMES = ("eenas", "teaser", "threshold")
 

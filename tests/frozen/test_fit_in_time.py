@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import eenas
-from eenas.errors import TaskError
+from eenas.errors import BackboneError, TaskError
 from eenas.frozen.in_time.ridge import fit_ridge
 from eenas.policies.fit import Fitting
 from eenas.tasks.series.waves import waves
@@ -69,9 +69,21 @@ def test_series_of_different_length_are_read_to_their_own_end() -> None:
         (np.zeros((4, 8)), [0, 0, 0, 0], "at least two classes"),
         (np.full((4, 8), np.nan), [0, 1, 0, 1], "series must have a point in every series, got none in series 0"),
         (np.where(np.arange(8) == 3, np.nan, np.eye(8)), [0, 1] * 4, "finite numbers, got NaN in sample 0, channel 0"),
+        (np.where(np.arange(8) < 2, np.nan, np.eye(8)), [0, 1] * 4, "finite numbers, got NaN in sample 0, channel 0"),
         ([np.zeros((1, 8)), np.zeros((2, 8))], [0, 1], "differ in channels"),
     ],
 )
 def test_series_that_are_no_task_are_refused(series, labels, message) -> None:
     with pytest.raises(TaskError, match=message):
         eenas.fit_in_time(series, np.array(labels))
+
+
+def test_a_series_of_one_point_has_no_exits_in_time() -> None:
+    series, labels = np.arange(40.0)[:, None, None], np.arange(40) % 2
+    with pytest.raises(BackboneError, match="at least 2 points and at least 2 blocks, got 1 and 20"):
+        eenas.fit_in_time(series, labels)
+    with pytest.raises(BackboneError, match="at least 2 blocks, got 8 and 1"):
+        eenas.fit_in_time(np.random.default_rng(0).normal(size=(40, 1, 8)), labels, blocks=1)
+    some = [each[:, : 1 if index % 5 == 0 else 8] for index, each in enumerate(waves(40)[0])]
+    fitted = eenas.fit_in_time(some, waves(40)[1], blocks=2, kernels=6, thresholds=2)
+    assert np.isfinite(fitted.logits([some[0]])).all()

@@ -104,3 +104,44 @@ def test_what_the_arrays_hold_is_refused_with_the_file_name(tmp_path):
         npz_task(save(tmp_path / "a.npz", **held, classes=np.array(["x"])))
     with pytest.raises(TaskError, match=r"a\.npz: train_x holds int64 from -\d+ to"):
         npz_task(save(tmp_path / "a.npz", train_x=held["train_x"].astype(int) - 99, train_y=held["train_y"]))
+
+
+def of_series(**more):
+    generator = np.random.default_rng(0)
+    return {"train_x": generator.normal(size=(40, 2, 9)), "train_y": np.tile(np.arange(2), 20), **more}
+
+
+def test_lengths_of_series_are_those_of_a_list(tmp_path):
+    lengths = np.random.default_rng(1).integers(3, 10, size=40)
+    held = of_series(train_lengths=lengths, test_x=np.ones((4, 2, 7)), test_y=np.arange(4) % 2)
+    held["test_x"][:, 0] = np.arange(7)
+    task = npz_task(save(tmp_path / "a.npz", **held, test_lengths=np.array([7, 1, 2, 7])))
+    listed = [each[:, :length] for each, length in zip(held["train_x"], lengths, strict=True)]
+    tested = [each[:, :length] for each, length in zip(held["test_x"], (7, 1, 2, 7), strict=True)]
+    expected = Task.from_arrays("a", listed, held["train_y"], tested, held["test_y"])
+    assert task.digest == expected.digest
+    assert [str(notice) for notice in task.notices] == [str(notice) for notice in expected.notices]
+    assert task.inputs.size("channel") == 3  # with the mask
+    whole = npz_task(save(tmp_path / "b.npz", **of_series(train_lengths=np.full(40, 9))), input_size=None)
+    assert whole.digest == npz_task(save(tmp_path / "c.npz", **of_series())).digest
+
+
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        ({"train_lengths": np.full(40, 10)}, "from 1 to the 9 points of train_x, got 10 for series 0"),
+        ({"train_lengths": np.arange(40) % 9}, "from 1 to the 9 points of train_x, got 0 for series 0"),
+        ({"train_lengths": np.full(39, 9)}, r"integers \[40\], the points of each series, got int64 \[39\]"),
+        ({"train_lengths": np.full(40, 9.0)}, r"integers \[40\], .* got float64 \[40\]"),
+        ({"test_lengths": np.full(4, 9)}, "test_lengths are given without test_x"),
+        ({"lengths": np.full(40, 9)}, "are train_lengths and test_lengths, one for each series, got 'lengths'; rename"),
+    ],
+)
+def test_lengths_that_do_not_fit_are_refused(tmp_path, more, message):
+    with pytest.raises(TaskError, match=message):
+        npz_task(save(tmp_path / "a.npz", **of_series(**more)))
+
+
+def test_lengths_of_images_are_refused(tmp_path):
+    with pytest.raises(TaskError, match=r"train_lengths is for series .* got uint8 \[40, 8, 8, 3\]"):
+        npz_task(save(tmp_path / "a.npz", **arrays(), train_lengths=np.full(40, 8)))

@@ -48,6 +48,34 @@ def lengths_of(values: Any, name: str) -> NDArray[np.int64] | None:
     return lengths.astype(np.int64)
 
 
+def ended(values: NDArray[Any], lengths: NDArray[Any], name: str) -> NDArray[np.float64]:
+    """Return series [n, channels, L] or [n, L] with NaN behind the end of each, after `lengths` [n] points.
+
+    Raises TaskError for other lengths than whole numbers from 1 to L, one for each series.
+    """
+    if values.ndim not in (2, 3) or values.dtype.kind not in "biuf":
+        raise TaskError(
+            f"{name}_lengths is for series [n, channels, length], got {values.dtype} {list(values.shape)} in {name}_x; "
+            "leave it out"
+        )
+    longest = values.shape[-1]
+    if lengths.shape != (len(values),) or lengths.dtype.kind not in "iu":
+        raise TaskError(
+            f"{name}_lengths must be integers [{len(values)}], the points of each series, got {lengths.dtype} "
+            f"{list(lengths.shape)}"
+        )
+    wrong = np.flatnonzero((lengths < 1) | (lengths > longest))
+    if len(wrong):
+        raise TaskError(
+            f"{name}_lengths must be from 1 to the {longest} points of {name}_x, got {int(lengths[wrong[0]])} for "
+            f"series {int(wrong[0])}; correct it, or leave this series out"
+        )
+    found = values.astype(np.float64)
+    behind = np.arange(longest) >= lengths[:, None]
+    found[behind if found.ndim == 2 else np.broadcast_to(behind[:, None], found.shape)] = np.nan
+    return found
+
+
 def with_length(values: NDArray[Any], length: int) -> NDArray[Any]:
     """Return series [n, channels, L] or [n, L] with NaN behind them up to `length`, at least L."""
     more = length - values.shape[-1]

@@ -7,6 +7,7 @@ from torch import nn
 from eenas.backbones.models.series.fixed_convolutions import KERNELS, THRESHOLDS, FixedConvolutions
 from eenas.backbones.models.series.time_layers import CausalConvolution, Cell, RecurrentLayer, TimeLayer
 from eenas.backbones.models.series.unrolled import BLOCKS, Unrolling, block_ends, unrolled
+from eenas.errors import BackboneError
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.series.series_input import is_masked
 
@@ -41,4 +42,9 @@ def fixed_in_time(
 def unrolling_of(inputs: InputSpec, blocks: int = BLOCKS) -> Unrolling:
     """Return how series of these inputs are read, in at most `blocks` blocks."""
     channels, length = inputs.size("channel") or 1, inputs.size("time") or 1
+    if min(length, blocks) < 2:
+        raise BackboneError(
+            f"exits in time need series of at least 2 points and at least 2 blocks, got {length} and {blocks}; give "
+            "longer series, or take a network whose exits are in depth, such as series_gru"
+        )
     return Unrolling(channels=channels, ends=block_ends(length, min(blocks, length)), masked=is_masked(inputs))
