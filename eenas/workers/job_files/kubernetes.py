@@ -55,7 +55,8 @@ def kubernetes_manifest(job: ClusterJob, options: KubernetesOptions) -> str:
         "# kubectl apply -f FILE starts the study; kubectl logs -f job/"
         f"{job.label} follows it.\n# Keep this file private: it holds the password of the database.\n"
     )
-    return comment + yaml.safe_dump_all(parts.all(), sort_keys=False, width=1000)
+    text: str = yaml.safe_dump_all(parts.all(), sort_keys=False, width=1000)
+    return comment + text
 
 
 class _Parts:
