@@ -58,7 +58,7 @@ def train(
     addition to those of the study, and the result is checked against them on the test split, which is used
     once. Rerun the same command to resume from the last checkpoint. --set overrides full_training.*,
     baselines.* and experts.*. Under torchrun, all processes of all nodes train together
-    (docs/cluster.md); full_training.batch_size is that of all of them.
+    (docs/how-to/cluster.md); full_training.batch_size is that of all of them.
 
     \b
     Examples:
