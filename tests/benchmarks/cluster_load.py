@@ -27,7 +27,10 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable
+from multiprocessing.context import ForkProcess
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import optuna
@@ -38,6 +41,7 @@ from optuna.trial import TrialState
 import eenas.study.context.bank as bank
 import eenas.study.trials.design_training as design_training
 import eenas.study.trials.objective as objective
+import eenas.study.trials.trial as trial_module
 from eenas.errors import EenasError
 from eenas.frozen.candidates import CandidatesReport
 from eenas.progress import Notice
@@ -65,9 +69,9 @@ def work(url: str, folder: Path, total: int, log: Path) -> None:
     patch = pytest.MonkeyPatch()
     patch.setattr(design_training, "train_network", lambda *a, **k: TrainingReport(0, 0.0, (0.0,), False))
     patch.setattr(bank, "train_candidates", lambda *a, **k: CandidatesReport())
-    real = objective.run_trial
+    real = trial_module.run_trial
 
-    def timed(*arguments, **options):
+    def timed(*arguments: Any, **options: Any) -> trial_module.Outcome:
         start = time.perf_counter()
         try:
             return real(*arguments, **options)
@@ -107,7 +111,7 @@ def work(url: str, folder: Path, total: int, log: Path) -> None:
     os._exit(0)
 
 
-def start(url: str, folder: Path, total: int, log: Path):
+def start(url: str, folder: Path, total: int, log: Path) -> ForkProcess:
     process = FORK.Process(target=work, args=(url, folder, total, log), daemon=True)
     process.start()
     return process
@@ -285,7 +289,7 @@ def main() -> int:
     results = folder / "cluster_load.json"
     found = json.loads(results.read_text()) if results.exists() else {}
 
-    def keep(step: str, make) -> None:
+    def keep(step: str, make: Callable[[], object]) -> None:
         if step not in found:
             found[step] = make()
             results.write_text(json.dumps(found, indent=2))
