@@ -16,7 +16,8 @@ def calibrate(
         str,
         typer.Option(
             metavar="TASK",
-            help="New labelled samples: folder:PATH, npz:PATH, ts:PATH, text:PATH, graphs:PATH or a function.",
+            help="New labelled samples: folder:PATH, webdataset:PATH, npz:PATH, ts:PATH, text:PATH, "
+            "graphs:PATH or a function.",
         ),
     ],
     max_accuracy_drop: Annotated[

@@ -16,7 +16,9 @@ def experts(
     out: Annotated[Path, typer.Argument(metavar="OUT", help="Folder for the network with experts.")],
     data: Annotated[
         str,
-        typer.Option(metavar="TASK", help="The images of its training: folder:PATH, npz:PATH or a function."),
+        typer.Option(
+            metavar="TASK", help="The images of its training: folder:PATH, webdataset:PATH, npz:PATH or a function."
+        ),
     ],
     kind: Annotated[
         list[str], typer.Option(metavar="NAME", help="A kind of distortion (eenas list distortions); may be repeated.")

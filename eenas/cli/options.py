@@ -43,8 +43,8 @@ Data = Annotated[
     str | None,
     typer.Option(
         metavar="TASK",
-        help="Labelled samples: digits, waves, phrases, rings, folder:PATH, npz:PATH, ts:PATH, text:PATH, graphs:PATH "
-        "or a function.",
+        help="Labelled samples: digits, waves, phrases, rings, folder:PATH, webdataset:PATH, npz:PATH, ts:PATH, "
+        "text:PATH, graphs:PATH or a function.",
     ),
 ]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Skip unreadable images, and list them.")]

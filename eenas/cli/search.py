@@ -18,8 +18,8 @@ def search(
         str | None,
         typer.Option(
             metavar="SPEC",
-            help="digits (default), waves, phrases, rings, folder:PATH, npz:PATH, ts:PATH, text:PATH, graphs:PATH or "
-            "package.module:function.",
+            help="digits (default), waves, phrases, rings, folder:PATH, webdataset:PATH, npz:PATH, ts:PATH, "
+            "text:PATH, graphs:PATH or package.module:function.",
         ),
     ] = None,
     weights: Annotated[

@@ -20,6 +20,7 @@ from eenas.tasks.images.digits import digits_task
 from eenas.tasks.images.folder import folder_task
 from eenas.tasks.images.image_input import resized, white_of
 from eenas.tasks.images.picture import FULL_WHITE
+from eenas.tasks.images.webdataset import webdataset_task
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.npz import npz_task
 from eenas.tasks.series.ts_files import ts_task
@@ -33,7 +34,7 @@ from eenas.user_code import load_object
 
 EMBEDDED = ("digits", "waves", "phrases", "rings")
 """The tasks that ship with eenas."""
-PATHS = ("folder", "npz", "ts", "text", "graphs")
+PATHS = ("folder", "webdataset", "npz", "ts", "text", "graphs")
 """The kinds of tasks that take a path."""
 TASKS = (*EMBEDDED, *(f"{kind}:PATH" for kind in PATHS))
 """The names of tasks, apart from functions of the user."""
@@ -123,6 +124,8 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
             return _of_series(text_task(path, spec.splits, text=spec.text_column, label=spec.label_column), spec)
         if kind == "graphs":
             return _of_series(graphs_task(path, spec.splits, trust_code=trust_code), spec)
+        if kind == "webdataset":
+            return webdataset_task(path, spec.splits, input_size=size, flip=flip, fit=spec.fit)
         if kind == "npz":
             return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)

@@ -103,8 +103,8 @@ class TaskSpec:
     """A task by its name, as in a study file. A value of None keeps the task's own."""
 
     spec: str = "digits"
-    """"digits", "waves", "phrases", "rings", "folder:PATH", "npz:PATH", "ts:PATH", "text:PATH", "graphs:PATH",
-    "package.module:function" or "./file.py:function"."""
+    """"digits", "waves", "phrases", "rings", "folder:PATH", "webdataset:PATTERN", "npz:PATH", "ts:PATH", "text:PATH",
+    "graphs:PATH", "package.module:function" or "./file.py:function"."""
     splits: SplitsSpec = field(default_factory=SplitsSpec)
     """Sources and sizes of the splits; the defaults depend on the sources of the task."""
     input_size: int | tuple[int, ...] | None = None
@@ -141,8 +141,8 @@ class TaskSpec:
         """Raise TaskError for an empty name, an impossible size, or `held_out` that contradicts the splits."""
         if not self.spec:
             raise TaskError(
-                "a task needs a name; give digits, waves, phrases, rings, folder:PATH, npz:PATH, ts:PATH, text:PATH, "
-                "graphs:PATH or module:function"
+                "a task needs a name; give digits, waves, phrases, rings, folder:PATH, webdataset:PATTERN, npz:PATH, "
+                "ts:PATH, text:PATH, graphs:PATH or module:function"
             )
         if self.input_size is not None:
             try:

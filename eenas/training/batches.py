@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import Self
 
 import numpy as np
 import torch
@@ -37,12 +38,8 @@ class Batches:
         flip: bool | None,
         device: torch.device,
         group: ProcessGroup | None = None,
-        micro_batch_size: int | None = None,
     ) -> None:
-        """`flip` None disables augmentation. Each of the n processes of `group` gets an n-th of every batch.
-
-        `micro_batch_size` is the maximum of samples in a micro-batch; None makes one of each share.
-        """
+        """`flip` None disables augmentation. Each of the n processes of `group` gets an n-th of every batch."""
         rank, processes = (0, 1) if group is None else (group.rank, group.size)
         self._source = split.reader(transform.inputs)
         self._samples = split.samples
@@ -51,10 +48,16 @@ class Batches:
         self._rank, self._processes = rank, processes
         self.batch_size = min(batch_size, len(split))
         """The number of samples of a step in all processes."""
-        self.parts = math.ceil(math.ceil(self.batch_size / processes) / (micro_batch_size or self.batch_size))
+        self.parts = 1
         """The number of micro-batches in each step of a process."""
         self.key = (seed, flip, self.batch_size, rank, processes, len(split))
         """The values that, with epoch and step, determine the samples of a batch."""
+
+    def in_micro_batches(self, size: int | None) -> Self:
+        """Divide each step of a process into micro-batches of at most `size` samples (None: one), from now on."""
+        share = math.ceil(self.batch_size / self._processes)
+        self.parts = 1 if size is None else math.ceil(share / size)
+        return self
 
     def epoch(self, number: int, skip: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield micro-batches `([n, *transform.shape] floats, [n] labels)` on the device, `parts` for each step.
@@ -137,16 +140,8 @@ def training_batches(
     """
     size = spec.batch_for(len(split))
     flip = task.flip if spec.augment else None
-    batches = Batches(
-        split,
-        transform,
-        batch_size=size,
-        seed=seed,
-        flip=flip,
-        device=device,
-        group=group,
-        micro_batch_size=spec.micro_batch_size,
-    )
+    batches = Batches(split, transform, batch_size=size, seed=seed, flip=flip, device=device, group=group)
+    batches.in_micro_batches(spec.micro_batch_size)
     if batches.smallest < 2 <= size:
         micro = "" if batches.parts == 1 else f" in {batches.parts} micro-batches"
         raise TrainingError(

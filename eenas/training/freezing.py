@@ -21,12 +21,12 @@ def frozen(network: EarlyExitNetwork, phase: Phase, parts: Sequence[SegmentNames
     learns = {id(parameter) for parameter in parameters}
     off = [each for each in network.parameters() if each.requires_grad and id(each) not in learns]
     moves = {id(module) for module in modules}
-    parts = [*network.backbone.modules(), *network.branches.modules()]
+    everything = [*network.backbone.modules(), *network.branches.modules()]
     before = network.kept_in_eval
     for parameter in off:
         parameter.requires_grad_(False)
         parameter.grad = None
-    network.keep_in_eval((*before, *(module for module in parts if id(module) not in moves)))
+    network.keep_in_eval((*before, *(module for module in everything if id(module) not in moves)))
     try:
         yield
     finally:

@@ -102,7 +102,7 @@ class Steps:
         own = sum(len(labels) for _, labels in parts)
         mean: Tensor | None = None
         for index, (inputs, labels) in enumerate(parts):
-            key = (batch, index) if batch is not None and len(parts) > 1 else batch
+            key = (batch, index, len(parts)) if batch is not None and len(parts) > 1 else batch
             with self.group.accumulated(self.model, last=index == len(parts) - 1):
                 loss = self._loss(self.execution.place(inputs), labels, progress, key)
                 weight = len(labels) * self.group.size / (of or own)  # processes average their gradients

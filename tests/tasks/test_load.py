@@ -114,7 +114,7 @@ def test_functions_that_give_no_task_are_refused(code, name, message):
         ("nodes:a.npz", r"'nodes:a\.npz': a search classifies whole samples; nodes of one graph"),
         ("digit", "unknown task 'digit'; nearest: 'digits'; give digits, waves, phrases, rings, folder:PATH"),
         ("fodler:x/y", "nearest: 'folder'"),
-        ("imagenet", "unknown task 'imagenet'; give digits, waves, phrases, rings, folder:PATH, npz:PATH"),
+        ("imagenet", "unknown task 'imagenet'; give digits, waves, phrases, rings, folder:PATH, webdataset:PATH"),
         ("x" * 5000, "unknown task"),
         ("npz:" + "x" * 5000, "no such file"),
         ("folder:~nobody_at_all/x", "no such folder"),

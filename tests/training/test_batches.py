@@ -61,7 +61,7 @@ def test_the_same_key_epoch_and_step_give_the_same_images():
 @pytest.mark.parametrize(("size", "micro"), [(1, None), (2, None), (3, None), (1, 5), (3, 3)])
 def test_processes_and_micro_batches_share_each_batch_of_one_process(size, micro):
     whole = batches(batch_size=15)
-    shares = [batches(batch_size=15, micro_batch_size=micro, group=ProcessGroup(rank, size)) for rank in range(size)]
+    shares = [batches(batch_size=15, group=ProcessGroup(rank, size)).in_micro_batches(micro) for rank in range(size)]
     orders = [each._order(2) for each in shares]
     assert {each.steps() for each in shares} == {whole.steps()}
     assert {each.samples for each in shares} == {whole.samples}
@@ -75,7 +75,7 @@ def test_processes_and_micro_batches_share_each_batch_of_one_process(size, micro
 
 
 def test_micro_batches_of_later_steps_are_those_of_the_whole_epoch():
-    found = batches(micro_batch_size=6)
+    found = batches().in_micro_batches(6)
     whole = [labels.tolist() for _, labels in found.epoch(1)]
     assert [labels.tolist() for _, labels in found.epoch(1, skip=3)] == whole[3 * found.parts :]
     assert [labels.tolist() for labels in found.labels(1)] == whole

@@ -151,7 +151,7 @@ def whole(value: Any) -> Any:
 def own_part(value: Tensor) -> Tensor:
     """Return the part of a divided tensor that this process holds, in the same memory; others are their own part."""
     with torch.no_grad():
-        return value.to_local() if _is_divided(value) else value  # type: ignore[attr-defined,no-any-return]
+        return value.to_local() if _is_divided(value) else value  # type: ignore[attr-defined]
 
 
 def forget_gathered(module: nn.Module) -> None:

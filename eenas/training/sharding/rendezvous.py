@@ -3,7 +3,7 @@
 import time
 import uuid
 
-from torch.distributed import PrefixStore, Store
+from torch.distributed.distributed_c10d import PrefixStore, Store
 
 _ROOT = "eenas"
 _PAUSE = 0.02  # seconds between two looks at the store

@@ -41,8 +41,8 @@ def write_shards(state: Mapping[str, Any], path: Path, group: ProcessGroup) -> d
 
     Raises StorageError in every process if one of them cannot write.
     """
-    from torch.distributed.checkpoint import save
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageWriter
+    from torch.distributed.checkpoint.state_dict_saver import save
 
     numbers = [int(each.name.rpartition("-")[2]) for each in shard_folders(path) if each.name[-1:].isdecimal()]
     name = group.share(f".{path.name}-shards-{max(numbers, default=0) + 1}")
@@ -64,8 +64,8 @@ def read_shards(state: Mapping[str, Any], path: Path, group: ProcessGroup, devic
 
     Raises StorageError if a shard is missing or damaged.
     """
-    from torch.distributed.checkpoint import load
     from torch.distributed.checkpoint.hf_storage import HuggingFaceStorageReader
+    from torch.distributed.checkpoint.state_dict_loader import load
 
     folder = path.parent / str(state["shards"])
     with _one_line(f"{folder}: cannot be read"), _quiet():
@@ -133,7 +133,7 @@ def _sync(folder: Path) -> None:
 
 @contextmanager
 def _one_line(what: str) -> Iterator[None]:
-    from torch.distributed.checkpoint import CheckpointException
+    from torch.distributed.checkpoint.api import CheckpointException
 
     try:
         yield
