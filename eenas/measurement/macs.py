@@ -34,10 +34,10 @@ def count(module: nn.Module, inputs: Tensor | FeatureShape) -> Counted:
 
     `inputs` is a batch, whose first sample is used, or the shape of a feature. The module and the random state are
     unchanged: the count uses a copy in eval mode on the device "meta", or on the module's device if the module does not
-    run without storage. The program must not depend on the values of its input, which are zero. Raises MeasurementError
-    if the module does not run on such an input.
+    run without storage. It then runs on the sample itself, or on zeros without padding for a shape: a layer that drops
+    padding would do nothing on a mask of zeros. Raises MeasurementError if the module does not run on such an input.
     """
-    sample = torch.zeros(1, *inputs.dims) if isinstance(inputs, FeatureShape) else inputs[:1].detach()
+    sample = _unpadded(inputs) if isinstance(inputs, FeatureShape) else inputs[:1].detach()
     try:
         return _count(module, sample, torch.device("meta"))
     except MeasurementError:
@@ -61,12 +61,12 @@ def _count(module: nn.Module, sample: Tensor, device: torch.device) -> Counted:
     rest = Uncounted([*ATEN_OPS_MAPPING, *known])
     try:
         copied = evaluated(module, device=device)
-        zeros = torch.zeros_like(sample, device=device)
+        given = torch.zeros_like(sample, device=device) if device.type == "meta" else sample.to(device)
         with _taken_apart(), rest, contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
             macs, _ = ptflops.get_model_complexity_info(
                 copied,
                 tuple(sample.shape[1:]) or (1,),
-                input_constructor=lambda _: zeros,
+                input_constructor=lambda _: given,
                 print_per_layer_stat=False,
                 as_strings=False,
                 backend="aten",
@@ -106,6 +106,14 @@ def _taken_apart() -> Iterator[None]:
 def _refuse(inputs: Any, outputs: Any) -> int:
     """Refuse a fused recurrent layer, which would count as 0 MACs. Without storage it is not fused."""
     raise MeasurementError("a fused recurrent layer cannot be counted")
+
+
+def _unpadded(shape: FeatureShape) -> Tensor:
+    """Return features of zeros [1, *dims] whose carried mask, if there is one, is 1 everywhere."""
+    found = torch.zeros(1, *shape.dims)
+    if shape.carried and shape.kind in ("tokens", "series"):
+        found.select(1 if shape.kind == "series" else 2, shape.channels).fill_(1.0)
+    return found
 
 
 def _device_of(module: nn.Module, sample: Tensor) -> torch.device:

@@ -38,4 +38,5 @@ def message_passing() -> type[nn.Module] | None:
         return None
     from torch_geometric.nn.conv import MessagePassing  # tracing wraps the names of torch_geometric.nn, not these
 
-    return MessagePassing
+    found: type[nn.Module] = MessagePassing
+    return found

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +41,7 @@ def message_counts(module: nn.Module, example: Tensor, names: Sequence[str]) -> 
 
     copied = evaluated(module, device="cpu")
     with ExitStack() as hooks:
+        layer: Any  # only layers of torch_geometric have a hook for their propagations
         for layer in _layers(copied):
             kind = message_passing()
             if kind is not None and isinstance(layer, kind):
