@@ -41,11 +41,11 @@ def message_counts(module: nn.Module, example: Tensor, names: Sequence[str]) -> 
 
     copied = evaluated(module, device="cpu")
     with ExitStack() as hooks:
-        layer: Any  # only layers of torch_geometric have a hook for their propagations
         for layer in _layers(copied):
             kind = message_passing()
             if kind is not None and isinstance(layer, kind):
-                handle = layer.register_propagate_forward_pre_hook(passed)
+                passing: Any = layer  # its hook is not known to every checker
+                handle = passing.register_propagate_forward_pre_hook(passed)
             else:
                 handle = layer.register_forward_pre_hook(passed)
             hooks.callback(handle.remove)
