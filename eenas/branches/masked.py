@@ -22,6 +22,11 @@ def split_carried(features: Tensor, shape: FeatureShape) -> tuple[Tensor, Tensor
     return kept, features.select(axis, shape.channels) > 0.5
 
 
+def without_prefix(mask: Tensor, prefix: int) -> Tensor:
+    """Return the mask [N, L] with the first `prefix` tokens as padding; they may be the only ones of a batch."""
+    return torch.cat([torch.zeros_like(mask[:, :prefix]), mask[:, prefix:]], dim=1) if prefix else mask
+
+
 def masked_mean(tokens: Tensor, mask: Tensor) -> Tensor:
     """Return the mean [N, D] of tokens [N, L, D] where the mask [N, L] is true; 0 without any."""
     weights = mask.unsqueeze(2).to(tokens.dtype)
@@ -66,8 +71,7 @@ class MaskedPooling(nn.Module):
         tokens, mask = split_carried(features, self.shape)
         assert mask is not None
         tokens = tokens.transpose(1, 2) if self.norm is None else self.norm(tokens)
-        begin = self.shape.prefix_tokens
-        return pooled(tokens[:, begin:], mask[:, begin:], self.pool, self.alpha)
+        return pooled(tokens, without_prefix(mask, self.shape.prefix_tokens), self.pool, self.alpha)
 
 
 def refuse_carried(shape: FeatureShape, label: str) -> None:

@@ -35,7 +35,7 @@ class SharedLayers(nn.Module):
         return self._output(last_hidden_state=tokens)
 
 
-def with_runs(model: nn.Module) -> nn.Module:
+def with_runs(model: Any) -> Any:
     """Return a model of transformers in which shared layers can be cut between their runs."""
     for part in list(model.modules()):
         for name, child in part.named_children():

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.features import FeatureShape
 from eenas.branches.branch import Pool
-from eenas.branches.masked import pooled, split_carried
+from eenas.branches.masked import pooled, split_carried, without_prefix
 from eenas.errors import BranchError
 
 _LOW = -1e4
@@ -34,7 +34,9 @@ class SequenceAdapter(nn.Module):
             features = features.flatten(1, 2) if self.shape.channels_last else features.flatten(2).transpose(1, 2)
         elif self.shape.kind == "series":
             features = features.transpose(1, 2)
-        return self.norm(features[:, self.begin :]), mask if mask is None else mask[:, self.begin :]
+        if mask is None:
+            return self.norm(features[:, self.begin :]), None
+        return self.norm(features), without_prefix(mask, self.begin)
 
 
 class SequencePooling(nn.Module):
