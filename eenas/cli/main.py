@@ -102,8 +102,8 @@ _add(app, list_names, "list")
 _add(app, report, context_settings={"allow_extra_args": True})  # report explains how to pass a run's folder
 _add(study, fidelity)
 app.add_typer(study)
-for _verb in (slurm, kubernetes, ray):
-    _add(cluster, _verb, context_settings=PASSED)
+for _job_file in (slurm, kubernetes, ray):
+    _add(cluster, _job_file, context_settings=PASSED)
 app.add_typer(cluster)
 
 

@@ -17,7 +17,7 @@ from eenas.workers.job_files.slurm import SlurmOptions, slurm_script
 
 PASSED = {"allow_extra_args": True, "ignore_unknown_options": True}
 """The settings of commands that pass the flags of `eenas search` on."""
-WRONG_FLAGS = typer.BadParameter.__bases__[0]
+WRONG_FLAGS: type[Exception] = typer.BadParameter.__mro__[1]
 """The base of all errors of typer about flags."""
 
 Workers = Annotated[int, typer.Option(metavar="N", help="The number of workers.")]
