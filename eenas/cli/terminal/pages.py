@@ -31,7 +31,7 @@ VERB_PAGES: Mapping[str, str] = {
     "ray": "docs/how-to/cluster.md",
     "status": "docs/how-to/cluster.md",
     "report": "dashboards/README.md",
-    "fidelity": "docs/results/measured.md#brief-scores",
+    "fidelity": "docs/results/training.md#brief-scores",
     "explain": "docs/reference/keys.md",
     "init": "studies/README.md",
 }
