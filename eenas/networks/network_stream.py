@@ -80,9 +80,9 @@ class NetworkStream:
         if not k:
             self._states = self._segments[0][0].begin(given)
         for step in self._segments[k]:
-            self._block = step.points_of(given) or self._block
-            assert self._block is not None
-            values, mask = self._block
+            block = step.points_of(given) or self._block
+            assert block is not None
+            values, mask = block
             self._block = (step.advance(self._states, values, mask), mask)
         found_logits = self._network.steps(given).logits(k, self._segments[k][-1].answer_of(self._states), None)
         logits = found_logits.numpy()
@@ -97,6 +97,7 @@ class NetworkStream:
         if len(stay) < len(leave):
             kept = torch.from_numpy(stay)
             self._states = [each[kept] for each in self._states]
+            assert self._block is not None
             values, mask = self._block
             self._block = (values[kept], None if mask is None else mask[kept])
         self._state, self.waiting = state[stay], len(stay)

@@ -19,9 +19,9 @@ from eenas.errors import PictureError, SpecError, StorageError, TaskError
 from eenas.escaping import one_line, shortened
 from eenas.files import write_atomically
 from eenas.tasks.images.depth import is_deep
-from eenas.tasks.images.image_files import SMALLEST, endings, is_hidden
+from eenas.tasks.images.image_files import SMALLEST, is_hidden
 from eenas.tasks.images.orientation import orientation
-from eenas.tasks.images.picture import bounded, opened
+from eenas.tasks.images.picture import bounded, image_endings, opened
 
 MOST_MEMBER = 1 << 28
 """The largest member in bytes that is read."""
@@ -81,7 +81,7 @@ def _read(path: Path, size: int) -> NDArray[np.void]:
     for member, content in _members(path, size):
         folder, _, base = member.name.rpartition("/")
         stem, _, ending = base.partition(".")
-        kind = "image" if f".{ending.lower()}".endswith(endings()) else f".{ending.lower()}"
+        kind = "image" if f".{ending.lower()}".endswith(image_endings()) else f".{ending.lower()}"
         if kind != "image" and kind not in _LABELS:
             continue
         sample = samples.setdefault(f"{folder}/{stem}", {})
@@ -114,7 +114,7 @@ def _members(path: Path, size: int) -> Iterator[tuple[tarfile.TarInfo, bytes]]:
                 base = member.name.rpartition("/")[2]
                 if not member.isreg() or is_hidden(base):
                     continue
-                wanted = base.lower().endswith((*endings(), *_LABELS))
+                wanted = base.lower().endswith((*image_endings(), *_LABELS))
                 if wanted and (member.size > MOST_MEMBER or member.issparse()):
                     raise _bad(path, member.name, f"has {member.size:,} bytes or holes", "store the image alone")
                 if member.offset_data + member.size > size:
