@@ -101,7 +101,8 @@ def own_card(network: EarlyExitNetwork, measured: Mapping[str, Any]) -> str:
         ]
     else:
         lines.append("The network was exported without data, so nothing was measured.")
-    return "\n".join([*lines, "", usage_section(network.transform, predicts=network.policy is not None), ""])
+    lines += ["", usage_section(network.transform, predicts=network.policy is not None), ""]
+    return "\n".join([*lines, *preparation_section(network.transform)])
 
 
 def _contexts(report: RunReport) -> list[str]:

@@ -113,6 +113,7 @@ def untrained(
             trust_code=trust_code,
             relative_to=folder,
         )
+        found = replace(found, transform=found.transform.sized(design.inputs))  # the fit of pictures, too
         network = build_network(design, found, classes=classes)
     if len(network.exits) == 1:  # without decisions, nothing has to be fitted
         network.policy = ONE_EXIT

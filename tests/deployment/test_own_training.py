@@ -1,16 +1,19 @@
 """Networks of one's own training loop: built, trained, fitted, exported to every format, verified and calibrated."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch.nn.functional import cross_entropy
 from typer.testing import CliRunner
 
 import eenas
 import eenas.deployment.export as export_module
+from eenas.backbones.load import load_backbone
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.cli.main import app
@@ -18,6 +21,11 @@ from eenas.designs.design import Placed
 from eenas.errors import ExportError, InputError, PolicyError, WeightsError
 from eenas.measurement.latency import LatencySpec
 from eenas.programs.exit_latency import Timing
+from eenas.programs.preprocessing.kinds import preprocessing_from
+from eenas.specs import to_table
+from eenas.tasks.images.image_input import image_input
+from eenas.tasks.load import load_task
+from eenas.tasks.spec import TaskSpec
 from eenas.testing.smallest import smallest_task
 from tests.smallest_networks import small_design
 
@@ -205,3 +213,33 @@ def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
     batch = task.train.images(8, 3)[np.arange(len(task.train))], torch.from_numpy(np.array(task.train.labels))
     exec(code, {"task": task, "loader": [batch] * 12})
     assert eenas.runtime.load("out/").predict(batch[0].numpy()).classes.shape == (len(task.train),)
+
+
+@pytest.mark.parametrize(("size", "fit"), [((8, 20), "pad"), (12, "stretch")])
+def test_the_runtime_prepares_pictures_as_the_design_says_and_the_card_tells_how(tmp_path, size, fit):
+    for name in ("cat", "owl"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(14):
+            values = np.random.default_rng(number).integers(0, 256, (30 + number, 61, 3), dtype=np.uint8)
+            Image.fromarray(values).save(tmp_path / "photos" / name / f"{number}.png")
+    spec = f"folder:{tmp_path}/photos"
+    task = load_task(TaskSpec(spec=spec, input_size=size, fit=fit))
+    network = eenas.build(replace(design("1"), num_classes=2, inputs=image_input(size, 3, fit)), trust_code=True)
+    eenas.fit_thresholds(network, spec)
+    out = eenas.export(tmp_path / "m", network=network, data=spec, format="onnx")
+    model = eenas.runtime.load(out)
+    given = model.preprocess([task.test.samples.files[row] for row in task.test.rows])
+    seen = task.test.reader(task.inputs)[np.arange(len(task.test))]
+    np.testing.assert_array_equal(given, seen.numpy())
+    np.testing.assert_array_equal(model.manifest.preprocessing(given), network.transform(seen).numpy())
+    card = (out / "README.md").read_text()
+    assert {"pad": "8 x 20 pixels (height x width), and centre", "stretch": "whole picture to 12 x 12"}[fit] in card
+    assert "subtract the mean [0.485, 0.456, 0.406]" in card
+
+
+@pytest.mark.parametrize("name", ["mobilenetv3_small_050", "torchvision:squeezenet1_1"])
+def test_the_transform_of_pretrained_weights_is_that_of_the_runtime(name):
+    transform = load_backbone(name, num_classes=2, inputs=image_input((64, 96), 3, "pad")).transform
+    raw = np.random.default_rng(0).integers(256, size=(3, 3, 64, 96)).astype(np.uint8)
+    found = preprocessing_from(to_table(transform))(raw)
+    np.testing.assert_array_equal(found, transform(torch.from_numpy(raw)).numpy())

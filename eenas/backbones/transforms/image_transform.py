@@ -10,7 +10,7 @@ from torch import Tensor
 from eenas.backbones.transforms.transform import Transform
 from eenas.errors import BackboneError, InputError, TaskError
 from eenas.tasks.images.frame import FITS, Fit, Size, canonical_size, sides_of
-from eenas.tasks.images.image_input import image_input, size_of
+from eenas.tasks.images.image_input import fit_of, image_input, size_of, white_of
 from eenas.tasks.images.statistics import check_statistics
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.task import Task
@@ -77,9 +77,9 @@ class InputTransform(Transform):
         return batch.dtype == torch.uint8
 
     def sized(self, inputs: InputSpec) -> "InputTransform":
-        """At the size of the task's images, if they have one."""
+        """At the size of the task's images, if they have one, with their fit and white."""
         size = size_of(inputs)
-        return self if size is None else replace(self, size=size)
+        return replace(self, size=self.size if size is None else size, fit=fit_of(inputs), white=white_of(inputs))
 
     def stated(self, mean: tuple[float, ...] | None, std: tuple[float, ...] | None) -> "InputTransform":
         """With these statistics; one number stands for all channels."""
