@@ -56,7 +56,7 @@ def test_budgets_of_earliness_are_kept_by_onnx(exported) -> None:
         accuracies.append(point.accuracy)
     assert means == sorted(means)
     assert accuracies == sorted(accuracies)
-    with pytest.raises(PolicyError, match="no operating point costs at most .* of the series"):
+    with pytest.raises(PolicyError, match=r"no operating point costs at most .* of the series"):
         model.set_budget(earliness=0.5 * seen[0])
 
 
