@@ -79,11 +79,12 @@ class NetworkStream:
         k = self._next
         if not k:
             self._states = self._segments[0][0].begin(given)
+        block = self._block
         for step in self._segments[k]:
-            block = step.points_of(given) or self._block
+            block = step.points_of(given) or block
             assert block is not None
             values, mask = block
-            self._block = (step.advance(self._states, values, mask), mask)
+            block = (step.advance(self._states, values, mask), mask)
         found_logits = self._network.steps(given).logits(k, self._segments[k][-1].answer_of(self._states), None)
         logits = found_logits.numpy()
         leave, state = self._policy.decide(k, logits, self._state)
@@ -97,10 +98,10 @@ class NetworkStream:
         if len(stay) < len(leave):
             kept = torch.from_numpy(stay)
             self._states = [each[kept] for each in self._states]
-            assert self._block is not None
-            values, mask = self._block
-            self._block = (values[kept], None if mask is None else mask[kept])
-        self._state, self.waiting = state[stay], len(stay)
+            if block is not None:
+                values, mask = block
+                block = (values[kept], None if mask is None else mask[kept])
+        self._block, self._state, self.waiting = block, state[stay], len(stay)
         return np.asarray(leave)
 
     def _transformed(self, series: NDArray[Any]) -> Tensor:
