@@ -5,11 +5,11 @@ from collections.abc import Mapping
 from eenas import errors
 from eenas.errors import EenasError
 
-_GUIDE, _DEPLOYMENT = "docs/concepts/guide.md", "docs/start/deployment.md"
+_CONCEPTS, _DEPLOYMENT = "docs/concepts", "docs/start/deployment.md"
 VERB_PAGES: Mapping[str, str] = {
-    "search": _GUIDE,
-    "front": f"{_GUIDE}#the-front",
-    "train": f"{_GUIDE}#the-recommendation",
+    "search": f"{_CONCEPTS}/guide.md",
+    "front": f"{_CONCEPTS}/front.md",
+    "train": f"{_CONCEPTS}/front.md#the-recommendation",
     "export": _DEPLOYMENT,
     "verify": _DEPLOYMENT,
     "run": f"{_DEPLOYMENT}#the-runtime",
@@ -20,7 +20,7 @@ VERB_PAGES: Mapping[str, str] = {
     "profile": f"{_DEPLOYMENT}#searching-for-another-machine",
     "tiers": "docs/how-to/edge_cloud.md",
     "dashboard": "dashboards/README.md",
-    "backbone": f"{_GUIDE}#backbones",
+    "backbone": f"{_CONCEPTS}/cut_points.md",
     "fleet": "docs/how-to/fleet_simulation.md",
     "spaces": "search_spaces/README.md",
     "split": "docs/how-to/edge_client.md",
@@ -31,7 +31,7 @@ VERB_PAGES: Mapping[str, str] = {
     "ray": "docs/how-to/cluster.md",
     "status": "docs/how-to/cluster.md",
     "report": "dashboards/README.md",
-    "fidelity": "docs/results/training.md#brief-scores",
+    "fidelity": f"{_CONCEPTS}/fidelity.md",
     "explain": "docs/reference/keys.md",
     "init": "studies/README.md",
 }
@@ -39,16 +39,17 @@ VERB_PAGES: Mapping[str, str] = {
 ERROR_PAGES: Mapping[type[EenasError], str] = {
     errors.SpecError: "docs/reference/keys.md",
     errors.PluginError: "docs/how-to/plugins.md",
-    errors.TaskError: f"{_GUIDE}#tasks",
-    errors.PictureError: f"{_GUIDE}#tasks",
-    errors.BackboneError: f"{_GUIDE}#backbones",
+    errors.TaskError: f"{_CONCEPTS}/tasks.md",
+    errors.PictureError: f"{_CONCEPTS}/tasks.md",
+    errors.BackboneError: f"{_CONCEPTS}/backbones.md",
+    errors.CutError: f"{_CONCEPTS}/cut_points.md",
     errors.BranchError: "search_spaces/README.md",
     errors.DesignError: "search_spaces/README.md",
-    errors.MeasurementError: f"{_GUIDE}#costs",
+    errors.MeasurementError: f"{_CONCEPTS}/costs.md",
     errors.SimulationError: "docs/how-to/controllers.md",
-    errors.FrontError: f"{_GUIDE}#the-recommendation",
-    errors.StorageError: f"{_GUIDE}#studies",
-    errors.StudyError: f"{_GUIDE}#studies",
+    errors.FrontError: f"{_CONCEPTS}/front.md#the-recommendation",
+    errors.StorageError: f"{_CONCEPTS}/studies.md",
+    errors.StudyError: f"{_CONCEPTS}/studies.md",
     errors.LinkError: "docs/how-to/edge_client.md",
     errors.ExportError: _DEPLOYMENT,
     errors.InputError: f"{_DEPLOYMENT}#the-runtime",
