@@ -64,10 +64,7 @@ def tiers(
     from json import dumps
 
     from eenas.cli.tables.tier_tables import bandwidth_table, rates_table, splits_table
-    from eenas.handle.tiered_source import TieredSource
-    from eenas.measurement.tiers.tier_text import tiers_from_texts
-    from eenas.measurement.tiers.tiers import Tiers
-    from eenas.reporting.facts.tiers.tier_facts import read_sources, tier_facts
+    from eenas.handle.best_splits import WantedTiers, best_splits
     from eenas.reporting.facts.tiers.tier_rows import tier_summary, tier_table
     from eenas.reporting.figures.figure_file import check_figure_file, write_figure
     from eenas.reporting.figures.tiers.bandwidth_figure import draw_bandwidth
@@ -79,19 +76,16 @@ def tiers(
     one_of(tiers=table, link=link)
     one_of(tiers=table, edge=edge)
     one_of(tiers=table, cloud=cloud)
-    subject = TieredSource(
+    found = best_splits(
+        source,
+        WantedTiers(link=link, edge=edge, cloud=cloud, file=table),
+        cost=cost,
         storage=storage,
         artifacts=artifacts,
         network=f"trial {trial}" if trial is not None else network,
         input_bytes=input_bytes,
         trust_code=trust_code,
-    ).read(source)
-    folder = None
-    if table is not None:
-        over, folder = Tiers.read(table), table.parent
-    else:
-        over, folder = tiers_from_texts(link, edge, cloud, subject.tiers), subject.folder
-    found = tier_facts(subject, over, read_sources(over, folder), cost=cost)
+    )
     if figure is not None:
         write_figure(draw_bandwidth(found), figure)
     if json:

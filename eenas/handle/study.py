@@ -14,6 +14,7 @@ from eenas.progress import Listener, silent
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
+    import plotly.graph_objects as go
     from torch import nn
 
     from eenas.handle.options import HandleOptions
@@ -174,6 +175,18 @@ class Study:
             experts=experts,
             **fields_of(self.reference),
         )
+
+    def figure(self, cost: str = "macs") -> "go.Figure":
+        """Return the front as a plotly figure: accuracy over a cost of the study, as a share of the plain backbone's.
+
+        Raises StudyError for another cost.
+        """
+        from eenas.reporting.figures.front_figure import draw_front, front_facts
+
+        found = self.results
+        if cost not in (names := [each.name for each in found.all_costs]):
+            raise StudyError(f"cost must be one of {', '.join(names)}, got {cost!r}")
+        return draw_front(front_facts(found, cost))
 
     def report(self, out: str | Path = "report.html", *, choice: "Choice | None" = None) -> Path:
         """Write the study as a self-contained HTML page."""
