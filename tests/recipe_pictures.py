@@ -3,7 +3,7 @@
     python tests/recipe_pictures.py              # all of them
     python tests/recipe_pictures.py first_search
 
-Each recipe runs in an empty folder and writes a page NAME.html, of which Chromium takes the picture docs/recipes/NAME.png.
+Each recipe runs in an empty folder and writes a page NAME.html. Chromium takes its picture, docs/recipes/NAME.png.
 """
 
 import os

@@ -7,6 +7,7 @@ from pathlib import Path
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
+from recipe_cells import RECIPES, page_of
 
 ROOT = Path(__file__).parents[2]
 ELSEWHERE = {
@@ -16,6 +17,7 @@ ELSEWHERE = {
     "studies/README.md": "reference/studies.md",
     "search_spaces/README.md": "reference/search_spaces.md",
     "dashboards/README.md": "reference/dashboards.md",
+    **{f"docs/recipes/{each.name}": f"recipes/{each.stem}.md" for each in sorted(RECIPES.glob("*.py"))},
 }
 """Files of the repository, and the pages of the site that they become."""
 SOURCES = {page: file for file, page in ELSEWHERE.items()}
@@ -26,7 +28,9 @@ FENCE = re.compile(r"^(?P<fence>```+|~~~+).*?^(?P=fence)[ \t]*$", re.DOTALL | re
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages whose text stands outside `docs`."""
     for file, page in ELSEWHERE.items():
-        files.append(File.generated(config, page, content=(ROOT / file).read_text(encoding="utf-8")))
+        text = (ROOT / file).read_text(encoding="utf-8")
+        content = page_of(Path(file).stem, text) if file.endswith(".py") else text
+        files.append(File.generated(config, page, content=content))
     return files
 
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Edge and cloud
 #
-# A device runs the first layers and their exits, and a server the rest for the samples that have not left. This recipe
-# finds the best place to split a network for a link, and draws how it moves with the bandwidth.
+# A device runs the first layers and their exits, and a server the rest for the samples that have not left. This
+# recipe finds the best place to split a network for a link, and draws how it moves with the bandwidth.
 
 # %%
 from pathlib import Path
@@ -32,8 +32,8 @@ study = eenas.search(
 network = next(each for each in study.results.networks if len(each.design.branches) > 1)
 
 # %% [markdown]
-# The device takes 50 times as long as this machine, which is the server. `edge` may be a file that `eenas profile` wrote
-# on the device instead, and the link a preset (`3g`, `4g`, `wifi`) or a bandwidth with its properties.
+# The device takes 50 times as long as this machine, which is the server. `edge` may be a file that `eenas profile`
+# wrote on the device instead, and the link a preset (`3g`, `4g`, `wifi`) or a bandwidth with its properties.
 
 # %%
 found = best_splits(
@@ -49,8 +49,8 @@ for each in found.ranges:
     print(f"from {each.low:.3g} Mbit/s: split at {each.split!r}")
 
 # %% [markdown]
-# On a slow link everything stays on the device, on a fast one the server gets the raw image. In between, a split may be
-# better than both.
+# On a slow link everything stays on the device, on a fast one the server gets the raw image. In between, a split may
+# be better than both.
 
 # %%
 write_figure(draw_bandwidth(found), Path("edge_cloud_split.html"))

@@ -23,8 +23,9 @@ fitted = eenas.fit_in_time(series[:400], labels[:400], classes=("sine", "square"
 table = fitted.table(series[400:], labels[400:])  # the logits of every exit on the other 200 series
 
 # %% [markdown]
-# A policy decides for each series when to answer. It is fitted on `held_out`: the answers for the training series, each
-# by classifiers that were fitted without it. Each budget is one of `earliness`, the mean share of a series that is seen.
+# A policy decides for each series when to answer. It is fitted on `held_out`: the answers for the training series,
+# each by classifiers that were fitted without it. Each budget is one of `earliness`, the mean share of a series that
+# is seen.
 
 # %%
 fitting = Fitting(fitted.held_out)
@@ -33,8 +34,8 @@ for point in points:
     print(f"policy: {point.expected['earliness']:.0%} of the series, accuracy {point.accuracy:.1%}")
 
 # %% [markdown]
-# The figure compares them with answering all series at the same point. Easy series leave early under a policy, so that
-# hard ones may be read longer for the same mean.
+# The figure compares them with answering all series at the same point. Easy series leave early under a policy, so
+# that hard ones may be read longer for the same mean.
 
 # %%
 drawing = figure("Accuracy over the share of a series that is seen", "embedded waves, 200 test series")

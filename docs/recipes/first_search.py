@@ -2,8 +2,8 @@
 # # A first search
 #
 # Where may a network stop early? This notebook searches exits for a ResNet-20 on handwritten digits, shows what they
-# save, trains the recommended network and lets it answer. It takes about two minutes on two processor cores, and needs
-# neither a GPU nor data of yours.
+# save, trains the recommended network and lets it answer. It takes about two minutes on two processor cores, and
+# needs neither a GPU nor data of yours.
 
 # %%
 from pathlib import Path
@@ -38,8 +38,8 @@ study = eenas.search(
 study
 
 # %% [markdown]
-# A study displays its summary and its front: networks of which none is better in accuracy, compute and latency at once.
-# The recommended one is the cheapest that loses at most one point of accuracy against the backbone.
+# A study displays its summary and its front: networks of which none is better in accuracy, compute and latency at
+# once. The recommended one is the cheapest that loses at most one point of accuracy against the backbone.
 
 # %%
 point = study.recommend()
@@ -48,8 +48,8 @@ print("exits behind", ", ".join(placed.cut_point for placed in point.design.bran
 
 # %% [markdown]
 # Trials train briefly, to compare designs. `train` trains one network fully, and uses the test split once, for its
-# report. `export` writes a folder with the network. With `format="onnx"` (`pip install 'eenas[onnx]'`) the folder also
-# runs where PyTorch is not installed.
+# report. `export` writes a folder with the network. With `format="onnx"` (`pip install 'eenas[onnx]'`) the folder
+# also runs where PyTorch is not installed.
 
 # %%
 run = study.train()
@@ -68,8 +68,8 @@ for exit_, name in enumerate(network.exits):
 print(f"{right:.1%} of them are classified correctly")
 
 # %% [markdown]
-# The figure has the share of the backbone's MACs to the right and the accuracy upwards: the front, the networks of the
-# trials, and the baselines that each study compares with.
+# The figure has the share of the backbone's MACs to the right and the accuracy upwards: the front, the networks of
+# the trials, and the baselines that each study compares with.
 
 # %%
 drawing = study.figure("macs")

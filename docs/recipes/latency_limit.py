@@ -1,8 +1,8 @@
 # %% [markdown]
 # # A limit in milliseconds
 #
-# A device must answer within so many milliseconds. This recipe searches a small network, chooses the most accurate design
-# within a limit, and shows why a share of the MACs is not the same share of the time.
+# A device must answer within so many milliseconds. This recipe searches a small network, chooses the most accurate
+# design within a limit, and shows why a share of the MACs is not the same share of the time.
 
 # %%
 from pathlib import Path
@@ -34,8 +34,8 @@ plain = results.backbone.costs["latency"]
 print(f"plain backbone: {plain:.3g} ms, {results.backbone.macs / 1e6:.1f} M MACs")
 
 # %% [markdown]
-# `max_latency_ms` limits the mean over samples, `max_worst_latency_ms` the slowest sample. With a limit on the mean, the
-# choice is the most accurate network within it. A limit that none meets is an error, which names the nearest one.
+# `max_latency_ms` limits the mean over samples, `max_worst_latency_ms` the slowest sample. With a limit on the mean,
+# the choice is the most accurate network within it. A limit that none meets is an error, which names the nearest one.
 
 # %%
 limit = 0.6 * plain
@@ -43,15 +43,13 @@ point = study.recommend(eenas.Choice(limits=eenas.Limits(max_latency_ms=limit)))
 print(f"within {limit:.3g} ms: {point.label}, {point.point.accuracy:.1%}, {point.point.expected['latency']:.3g} ms")
 
 # %% [markdown]
-# Each mark is an operating point of a network that the study knows. If time were proportional to MACs, all of them would
-# lie on the dotted line. They do not: each program has a start that costs the same for small and large layers, large
-# maps with few channels keep the processor waiting for memory, and every decision takes the host some time.
+# Each mark is an operating point of a network that the study knows. If time were proportional to MACs, all of them
+# would lie on the dotted line. They do not: each program has a start that costs the same for small and large layers,
+# large maps with few channels keep the processor waiting for memory, and every decision takes the host some time.
 
 # %%
 drawing = figure("MACs and milliseconds", "operating points of the networks of a study, ResNet-20 on digits")
-drawing.add_scatter(
-    x=[0, 100], y=[0, 100], mode="lines", name="time as MACs", line={"color": "#777777", "dash": "dot"}
-)
+drawing.add_scatter(x=[0, 100], y=[0, 100], mode="lines", name="time as MACs", line={"color": "#777777", "dash": "dot"})
 for kind, colour in (("trial", "#0072B2"), ("frozen", "#E69F00"), ("static", "#009E73")):
     known = [each for network in results.networks if network.name.startswith(kind) for each in network.points]
     drawing.add_scatter(

@@ -1,8 +1,9 @@
 # %% [markdown]
 # # Nodes of a graph
 #
-# Nodes of a graph may leave before the last hop. This recipe trains a graph network of six hops with an exit behind each
-# of them on the embedded block model, lets each node stop where it is confident, and draws what more hops do to it.
+# Nodes of a graph may leave before the last hop. This recipe trains a graph network of six hops with an exit behind
+# each of them on the embedded block model, lets each node stop where it is confident, and draws what more hops do to
+# it.
 
 # %%
 from pathlib import Path
@@ -24,8 +25,9 @@ network = NodeNetwork(task.graph.features, task.num_classes, kind="gcn", hops=6,
 train_nodes(network, task, NodeTraining(epochs=60))
 
 # %% [markdown]
-# A message is one edge in one layer. The thresholds may spend half of all messages. A node that leaves still sends its
-# features where a neighbour needs them (the exact form), so each answer is that of the whole network at that exit.
+# A message is one edge in one layer. The thresholds may spend half of all messages. A node that leaves still sends
+# its features where a neighbour needs them (the exact form), so each answer is that of the whole network at that
+# exit.
 
 # %%
 fit = fit_nodes(network, task, edge_share=0.5)

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Your own network and training loop
 #
-# eenas need not train. This recipe puts two exits into a network of your own, trains it in a plain loop of PyTorch, fits
-# the thresholds afterwards, and exports a model that stops early.
+# eenas need not train. This recipe puts two exits into a network of your own, trains it in a plain loop of PyTorch,
+# fits the thresholds afterwards, and exports a model that stops early.
 
 # %%
 from pathlib import Path
@@ -19,7 +19,8 @@ from eenas.reporting import axis, figure, write_figure
 from eenas.tasks import load_task
 
 # %% [markdown]
-# Any module will do. `eenas_transform` says what it takes: here grey images of 16 pixels, which keeps the recipe short.
+# Any module will do. `eenas_transform` says what it takes: here grey images of 16 pixels, which keeps the recipe
+# short.
 
 
 # %%
@@ -48,7 +49,7 @@ design = eenas.Design(
     backbone=backbone.name,
     num_classes=10,
     inputs=backbone.transform.inputs,
-    branches=(Placed("1", Fc()), Placed("2", Fc())),
+    branches=(Placed("0", Fc()), Placed("1", Fc())),
 )
 network = eenas.build(design, backbone=module)
 

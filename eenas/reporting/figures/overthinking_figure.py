@@ -1,6 +1,6 @@
 """Overthinking: samples that an earlier exit classifies correctly, and the effect of not leaving there."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +13,7 @@ from eenas.policies.exit_table import ExitTable
 from eenas.policies.operating_point import evaluate
 from eenas.policies.policy import Policy
 from eenas.reporting.facts.picked import Picked, exit_names, exit_numbers, of_point
+from eenas.reporting.facts.wording import cost_word
 from eenas.reporting.figures import figure_style as style
 
 
@@ -25,6 +26,7 @@ class OverthinkingFacts:
     `alone`, share right there or at an earlier exit (`ever`), and share right there for the first time, with the final
     exit right (`first_kept`) or wrong (`first_spoilt`). `oracle` is the accuracy and mean cost of leaving at the first
     right exit, or at the final one if none is right; `policy` is the same of the operating point.
+    `spent` and `whole` name the cost and what it is a share of, `samples` the samples, for the axes.
     """
 
     title: str
@@ -39,6 +41,9 @@ class OverthinkingFacts:
     destructive: float
     oracle: tuple[float, float]
     policy: tuple[float, float]
+    spent: str = "MACs"
+    whole: str = "the plain backbone's"
+    samples: str = "the validation split"
 
 
 def overthinking_facts(picked: Picked) -> OverthinkingFacts:
@@ -56,11 +61,17 @@ def overthinking_of(title: str, table: ExitTable, policy: Policy, cost: str = MA
     shares = table.costs[cost] / table.costs[cost][-1]
     point, decisions = evaluate(policy, table), policy.apply(table)
     of_policy = (point.accuracy, float(shares[decisions.exit_index].mean()))
-    return _facts(title, table.exits, table, shares, of_policy)
+    found = _facts(title, table.exits, table, shares, of_policy, cost_word(cost))
+    return replace(found, whole="the final exit's", samples="these samples")
 
 
 def _facts(
-    of: str, names: tuple[str, ...], table: ExitTable, shares: NDArray[np.float64], policy: tuple[float, float]
+    of: str,
+    names: tuple[str, ...],
+    table: ExitTable,
+    shares: NDArray[np.float64],
+    policy: tuple[float, float],
+    spent: str = cost_word(MACS),
 ) -> OverthinkingFacts:
     correct = table.correct()
     exits = correct.shape[1]
@@ -76,7 +87,7 @@ def _facts(
         subtitles=(
             f"{of}; wasteful: {percent(wasteful)} are right before the final exit and also there",
             f"destructive: {percent(destructive)} are right before the final exit and wrong there; leaving at the "
-            f"first right exit would reach {percent(oracle[0])} at {percent(oracle[1])} of the MACs",
+            f"first right exit would reach {percent(oracle[0])} at {percent(oracle[1])} of the {spent}",
         ),
         exits=names,
         cost=tuple(shares.tolist()),
@@ -88,6 +99,7 @@ def _facts(
         destructive=destructive,
         oracle=oracle,
         policy=policy,
+        spent=spent,
     )
 
 
@@ -110,7 +122,7 @@ def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
             name=name,
             line={"color": colour, "width": 2, "dash": dash},
             marker={"symbol": symbol, "size": 9},
-            hovertemplate="%{text}: %{y:.1f} % at %{x:.1f} % of the MACs<extra></extra>",
+            hovertemplate=f"%{{text}}: %{{y:.1f}} % at %{{x:.1f}} % of the {in_figure(facts.spent)}<extra></extra>",
             row=1,
             col=1,
         )
@@ -124,7 +136,7 @@ def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
             mode="markers",
             name=name,
             marker={"color": colour, "symbol": symbol, "size": 15, "line": {"color": "white", "width": 1}},
-            hovertemplate=f"{name}: %{{y:.1f}} % at %{{x:.1f}} % of the MACs<extra></extra>",
+            hovertemplate=f"{name}: %{{y:.1f}} % at %{{x:.1f}} % of the {in_figure(facts.spent)}<extra></extra>",
             row=1,
             col=1,
         )
@@ -145,8 +157,8 @@ def draw_overthinking(facts: OverthinkingFacts) -> go.Figure:
             row=1,
             col=2,
         )
-    drawing.update_xaxes(style.axis("MACs of leaving there, % of the plain backbone's"), row=1, col=1)
-    drawing.update_yaxes(style.axis("accuracy on the validation split, %"), row=1, col=1)
+    drawing.update_xaxes(style.axis(f"{facts.spent} of leaving there, % of {facts.whole}"), row=1, col=1)
+    drawing.update_yaxes(style.axis(f"accuracy on {facts.samples}, %"), row=1, col=1)
     drawing.update_xaxes(style.axis("exit, by depth", type="category"), row=1, col=2)
     drawing.update_yaxes(style.axis("share of the samples, %"), row=1, col=2)
     return drawing
