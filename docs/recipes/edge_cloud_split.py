@@ -32,13 +32,13 @@ study = eenas.search(
 network = next(each for each in study.results.networks if len(each.design.branches) > 1)
 
 # %% [markdown]
-# The device takes 50 times as long as this machine, which is the server. `edge` may be a file that `eenas profile`
+# The device takes 400 times as long as this machine, which is the server. `edge` may be a file that `eenas profile`
 # wrote on the device instead, and the link a preset (`3g`, `4g`, `wifi`) or a bandwidth with its properties.
 
 # %%
 found = best_splits(
     study.name,
-    WantedTiers(link="4g,codec=int8,round_trip_ms=10", edge="50", cloud="1"),
+    WantedTiers(link="4g,codec=int8,round_trip_ms=10", edge="400", cloud="1"),
     network=network.name,
     storage="sqlite:///edge_cloud_split.db",
 )

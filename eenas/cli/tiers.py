@@ -64,7 +64,7 @@ def tiers(
     from json import dumps
 
     from eenas.cli.tables.tier_tables import bandwidth_table, rates_table, splits_table
-    from eenas.handle.best_splits import WantedTiers, best_splits
+    from eenas.handle.wanted_tiers import WantedTiers, best_splits
     from eenas.reporting.facts.tiers.tier_rows import tier_summary, tier_table
     from eenas.reporting.figures.figure_file import check_figure_file, write_figure
     from eenas.reporting.figures.tiers.bandwidth_figure import draw_bandwidth

@@ -5,15 +5,15 @@ from typing import TYPE_CHECKING
 from eenas.public_names import lazily
 
 if TYPE_CHECKING:
-    from eenas.handle.best_splits import WantedTiers, best_splits
     from eenas.handle.options import HandleOptions
     from eenas.handle.study import Study, search
+    from eenas.handle.wanted_tiers import WantedTiers, best_splits
 
 _HOMES = {
     "HandleOptions": "options",
     "Study": "study",
-    "WantedTiers": "best_splits",
-    "best_splits": "best_splits",
+    "WantedTiers": "wanted_tiers",
+    "best_splits": "wanted_tiers",
     "search": "study",
 }
 __all__ = [
