@@ -3,6 +3,7 @@
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
@@ -10,6 +11,8 @@ from eenas.errors import DeviceError
 
 MOST_WORKERS = 1024
 """The largest number of workers that one command starts."""
+WORKER_BYTES = 256 << 20
+"""The memory that a worker holds alone, in bytes, before it has read a network or data."""
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """The variables that limit the threads of numeric libraries. The first one is that of torch."""
@@ -35,6 +38,16 @@ def core_count() -> int:
     return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
 
 
+def free_memory(table: Path = Path("/proc/meminfo")) -> int | None:
+    """Return the bytes that new processes can take, by the table of Linux, or None where there is none."""
+    try:
+        lines = table.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return None
+    kilobytes = [words[1] for line in lines if (words := line.split())[:1] == ["MemAvailable:"] and len(words) > 1]
+    return int(kilobytes[0]) * 1024 if kilobytes and kilobytes[0].isdigit() else None
+
+
 def gpus(device: str, environment: Mapping[str, str] = os.environ) -> tuple[str, ...]:
     """Return the GPUs that a search on `device` may use, as CUDA_VISIBLE_DEVICES names them.
 
@@ -50,13 +63,20 @@ def gpus(device: str, environment: Mapping[str, str] = os.environ) -> tuple[str,
 def places(workers: int | None, device: str) -> tuple[WorkerPlace, ...]:
     """Return the place of each of `workers` workers, by default one for each GPU, else one.
 
-    Workers take turns with the GPUs and share the cores evenly. Raises DeviceError for a number out of range.
+    Workers take turns with the GPUs and share the cores evenly. Raises DeviceError for a number out of range, and for
+    more workers than the free memory can hold.
     """
     found = gpus(device)
     count = max(len(found), 1) if workers is None else workers
     if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MOST_WORKERS:
         raise DeviceError(
             f"workers must be a whole number from 1 to {MOST_WORKERS}, got {count!r:.60}; leave it out for one per GPU"
+        )
+    free = free_memory()
+    if free is not None and count > 1 and count * WORKER_BYTES > free:
+        raise DeviceError(
+            f"{count} workers need at least {count * WORKER_BYTES / 2**30:.1f} GiB of memory, and {free / 2**30:.1f} "
+            f"GiB are free on this machine; give at most --workers {max(free // WORKER_BYTES, 1)}, or use more machines"
         )
     threads = max(core_count() // count, 1)
     return tuple(WorkerPlace(found[index % len(found)] if found else None, threads) for index in range(count))

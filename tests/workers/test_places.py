@@ -7,7 +7,7 @@ import torch
 
 from eenas.errors import DeviceError
 from eenas.workers import places as module
-from eenas.workers.places import WorkerPlace, places, sharing
+from eenas.workers.places import WorkerPlace, free_memory, places, sharing
 
 
 @pytest.fixture
@@ -19,6 +19,7 @@ def four_gpus(monkeypatch):
 @pytest.fixture(autouse=True)
 def eight_cores(monkeypatch):
     monkeypatch.setattr(module, "core_count", lambda: 8)
+    monkeypatch.setattr(module, "free_memory", lambda: 16 << 30)
     for name in module.THREADS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -63,3 +64,23 @@ def test_cores_are_those_of_this_process(monkeypatch):
     monkeypatch.undo()
     if hasattr(os, "sched_getaffinity"):
         assert module.core_count() == len(os.sched_getaffinity(0))
+
+
+def test_more_workers_than_the_free_memory_can_hold_are_refused_before_any_starts(monkeypatch):
+    assert len(places(64, "cpu")) == 64
+    rule = r"1000 workers need at least 250.0 GiB of memory, and 16.0 GiB are free .*; give at most --workers 64, or"
+    with pytest.raises(DeviceError, match=rule):
+        places(1000, "cpu")
+    monkeypatch.setattr(module, "free_memory", lambda: 1 << 20)
+    assert len(places(1, "cpu")) == 1
+    monkeypatch.setattr(module, "free_memory", lambda: None)
+    assert len(places(1000, "cpu")) == 1000
+
+
+def test_free_memory_is_what_linux_calls_available(tmp_path):
+    table = tmp_path / "meminfo"
+    table.write_text("MemTotal:       24000000 kB\nMemFree:         1000 kB\nMemAvailable:    2048 kB\n\n")
+    assert free_memory(table) == 2048 * 1024
+    table.write_text("MemTotal:       24000000 kB\nMemAvailable: many kB\n")
+    assert free_memory(table) is None
+    assert free_memory(tmp_path / "none") is None
