@@ -76,7 +76,21 @@ def test_paths_exist():
 
 
 def test_every_directory_of_the_package_and_every_shipped_space_is_named():
-    (layout,) = re.findall(r"## Layout\n(.*?)\n## ", README, flags=re.DOTALL)
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    (layout,) = re.findall(r"## Layout\n(.*?)\n## ", text, flags=re.DOTALL)
     steps = {path.name for path in (ROOT / "eenas").iterdir() if (path / "__init__.py").exists()}
-    assert [step for step in sorted(steps) if not re.search(rf"\b{step}  ", layout)] == []
-    assert [name for name in shipped.names("search_spaces") if f"`{name}`" not in TEXT] == []
+    assert [step for step in sorted(steps) if f"| `{step}/` |" not in layout] == []
+    spaces = (ROOT / "search_spaces" / "README.md").read_text(encoding="utf-8")
+    assert [name for name in shipped.names("search_spaces") if f"`{name}.toml`" not in spaces] == []
+
+
+def test_the_readme_is_short_and_names_every_page_for_users():
+    assert len(README.splitlines()) <= 150
+    assert len(README) <= 9000
+    pages = [page for page in PAGES if page.startswith(("docs/start/", "docs/how-to/"))]
+    assert [page for page in pages if f"({page})" not in README] == []
+
+
+def test_the_readme_has_the_two_commands():
+    assert "\npip install . && eenas search --backbone resnet50\n" in README
+    assert "\npip install '.[test]' && pytest\n" in README
