@@ -44,7 +44,7 @@ def rows() -> list[Row]:
 ROWS = rows()
 
 
-def test_every_chapter_has_rows():
+def test_every_chapter_has_rows() -> None:
     text = PAGE.read_text(encoding="utf-8")
     assert text.count("\n## ") == text.count(TABLE)
     assert len(ROWS) > 80
@@ -52,7 +52,7 @@ def test_every_chapter_has_rows():
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.paper[:40]} {row.modules[0]}")
-def test_a_row_names_what_there_is(row):
+def test_a_row_names_what_there_is(row: Row) -> None:
     assert [file for file in (*row.modules, *row.tests) if not (ROOT / file).is_file()] == []
     lines = [each for each in row.settings if re.match(r"[\w.]+ = ", each)]
     in_space = [line for line in lines if line.partition(" = ")[0] in SPACE_KEYS]
@@ -70,14 +70,14 @@ def test_a_row_names_what_there_is(row):
                 value(**{key: ast.literal_eval(given) for key, given in re.findall(r"(\w+)=([^,)]+)", arguments)})
         elif each not in lines:
             assert each.startswith("eenas ")
-            for flag, folder in (("space", "search_spaces"), ("study", "studies")):
-                assert set(re.findall(rf"--{flag} (\S+)", each)) <= set(shipped.names(folder)), each
+            assert set(re.findall(r"--space (\S+)", each)) <= set(shipped.names("search_spaces")), each
+            assert set(re.findall(r"--study (\S+)", each)) <= set(shipped.names("studies")), each
             for text in re.findall(r"--controller (\S+)", each):
                 controller_from_text(text)
 
 
 @pytest.mark.parametrize("row", [row for row in ROWS if re.search(r"\d{4}", row.paper)], ids=lambda row: row.paper[:50])
-def test_the_modules_cite_the_authors(row):
+def test_the_modules_cite_the_authors(row: Row) -> None:
     text = "".join((ROOT / file).read_text(encoding="utf-8") for file in row.modules)
     for paper in row.paper.split(";"):
         for author in re.findall(r"^\s*([^\W\d]+(?:-[^\W\d]+)*)", paper):
