@@ -49,8 +49,9 @@ for each in found.ranges:
     print(f"from {each.low:.3g} Mbit/s: split at {each.split!r}")
 
 # %% [markdown]
-# On a slow link everything stays on the device, on a fast one the server gets the raw image. In between, a split may
-# be better than both.
+# On a slow link everything stays on the device, on a fast one the server gets the raw image. The features of this small
+# network are larger than its images, so no split between the two is better. With larger images there are ranges in
+# which one is, and the figure names it.
 
 # %%
 write_figure(draw_bandwidth(found), Path("edge_cloud_split.html"))

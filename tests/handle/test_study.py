@@ -156,3 +156,10 @@ def test_a_callback_ends_the_search(tmp_path):
 def test_unknown_options_name_the_nearest():
     with pytest.raises(SpecError, match=r"search\(\) has no option 'trails'.*'trials'"):
         eenas.search("resnet18", trails=3)
+
+
+def test_the_front_is_drawn(study):
+    drawing = study.figure("latency")
+    assert "front" in [trace.name for trace in drawing.data]
+    with pytest.raises(StudyError, match=r"cost must be one of macs, latency.*, got 'money'"):
+        study.figure("money")
