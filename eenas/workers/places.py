@@ -5,8 +5,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
 from eenas.errors import DeviceError
 
 MOST_WORKERS = 1024
@@ -53,6 +51,8 @@ def gpus(device: str, environment: Mapping[str, str] = os.environ) -> tuple[str,
 
     They are empty unless the device is "auto" or "cuda": a single GPU and a CPU are not divided.
     """
+    import torch  # slow, and the command line reads this module at its start
+
     if device not in ("auto", "cuda") or not torch.cuda.is_available():
         return ()
     count = torch.cuda.device_count()

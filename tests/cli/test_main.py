@@ -129,3 +129,8 @@ def test_errors_of_usage_end_with_two(call, arguments, said):
     assert answer.status == 2
     assert said in answer.err
     assert answer.out == ""
+
+
+def test_the_command_line_starts_without_torch() -> None:
+    code = "import sys; import eenas.cli.main; sys.exit(any(name in sys.modules for name in ('torch', 'optuna')))"
+    assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
