@@ -25,7 +25,7 @@ class NodeNetwork(nn.Module):
     with `forward(x, edges)`, such as those of torch_geometric. Layers with weights are followed by a ReLU, and from the
     second one on their result is added to their input.
 
-    Raises BackboneError for sizes out of range and an unknown kind.
+    Raises BackboneError for sizes out of range, an unknown kind, and, when it runs, layers of another width.
     """
 
     def __init__(
@@ -44,7 +44,8 @@ class NodeNetwork(nn.Module):
             hops = len(layers)
         sizes = (features, num_classes, hops, width)
         whole = all(isinstance(size, int) and not isinstance(size, bool) for size in sizes)
-        if not whole or min(features, num_classes - 1, hops, width) < 1 or not 0 <= dropout < 1:
+        share = type(dropout) in (int, float) and 0 <= dropout < 1
+        if not whole or min(features, num_classes - 1, hops, width) < 1 or not share:
             raise BackboneError(
                 "a node network needs at least one feature, two classes, one hop and a width of 1, and dropout in "
                 f"[0, 1), got {features}, {num_classes}, {hops}, {width} and {dropout}"
@@ -88,6 +89,12 @@ class NodeNetwork(nn.Module):
             found: Tensor = layer(dropped, edges, targets, degree)
         else:
             found = layer(dropped, edges)
+            if not isinstance(found, Tensor) or found.shape != h.shape:
+                got = list(found.shape) if isinstance(found, Tensor) else type(found).__name__
+                raise BackboneError(
+                    f"layer {index} ({type(layer).__name__}) must return {list(h.shape)}, the features of each node in "
+                    f"the width of the network, got {got}; set width or change the layer"
+                )
             found = found if targets is None else found[:targets]
         if self.kind == STATIONARY:
             return found

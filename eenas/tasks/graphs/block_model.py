@@ -3,6 +3,7 @@
 import numpy as np
 
 from eenas.errors import TaskError
+from eenas.tasks.graphs.graph_arrays import MOST_NODES
 from eenas.tasks.graphs.labelled_nodes import NodeTask
 from eenas.tasks.spec import SplitsSpec
 
@@ -27,10 +28,13 @@ def block_model_task(
     Raises TaskError for values out of range, and for splits that do not fit.
     """
     whole = all(isinstance(value, int) and not isinstance(value, bool) for value in (nodes, classes, seed))
-    if not (whole and nodes >= 4 * classes >= 8 and seed >= 0 and 0 <= within <= 1 and degree > 0 and 0 <= noise < 1e6):
+    numbers = all(type(value) in (int, float) for value in (degree, within, noise))
+    fits = whole and numbers and MOST_NODES >= nodes >= 4 * classes >= 8 and seed >= 0
+    if not (fits and 0 <= within <= 1 and 0 < degree < nodes and 0 <= noise < 1e6):
         raise TaskError(
-            "a block model has at least two classes with four nodes each, a positive degree, a share within in [0, 1], "
-            f"noise in [0, 1e6) and a seed from 0 up, got {classes}, {nodes}, {degree}, {within}, {noise} and {seed}"
+            f"a block model has at least two classes with four nodes each and at most {MOST_NODES:,} nodes, a degree "
+            "above 0 and below the number of nodes, a share within in [0, 1], noise in [0, 1e6) and a seed from 0 up, "
+            f"got {classes}, {nodes}, {degree}, {within}, {noise} and {seed}"
         )
     generator = np.random.Generator(np.random.PCG64(seed))
     labels = np.arange(nodes, dtype=np.int64) % classes

@@ -127,8 +127,10 @@ class GraphArrays:
 def incoming_edges(edges: NDArray[Any], nodes: int) -> NDArray[np.float32]:
     """Return the number of incoming edges of each node [nodes, 1], the features of graphs without any others.
 
-    Node numbers out of range are left to `GraphArrays`, which refuses them.
+    Node numbers out of range and arrays that are no edges are left to `GraphArrays`, which refuses them.
     """
+    if edges.ndim != 2 or edges.shape[0] != 2 or edges.dtype.kind not in "iu":
+        edges = np.empty((2, 0), dtype=np.int64)
     known = edges[1][(edges[1] >= 0) & (edges[1] < nodes)] if edges.size else np.empty(0)
     return np.bincount(known.astype(np.int64), minlength=nodes)[:, None].astype(np.float32)
 

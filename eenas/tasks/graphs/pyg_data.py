@@ -62,9 +62,11 @@ def arrays_of(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
             f"{type(data).__name__}"
         )
     if x is None:
-        nodes = int(getattr(data, "num_nodes", 0) or 0)
-        if not nodes:
+        nodes = getattr(data, "num_nodes", None)
+        if nodes is None or nodes == 0:
             raise TaskError(f"{name}: has neither x nor num_nodes; give x, the features of its nodes")
+        if not isinstance(nodes, int | np.integer) or nodes < 1:
+            raise TaskError(f"{name}: num_nodes must be a whole number from 1 up, got {shortened(nodes)}; give x")
         x = incoming_edges(edges, nodes)
     return x, edges
 

@@ -52,9 +52,11 @@ class NodeTraining:
                 "epochs and patience are whole numbers from 1 up, learning_rate is positive and weight_decay not "
                 f"negative, got {self.epochs}, {self.patience}, {self.learning_rate} and {self.weight_decay}"
             )
-        if not (0 <= self.distillation <= 1 and 0 <= self.frozen_share <= 1 and self.temperature > 0):
+        shares = (self.distillation, self.frozen_share)
+        numbers = all(type(value) in (int, float) for value in (*shares, self.temperature))
+        if not (numbers and min(shares) >= 0 and max(shares) <= 1 and 0 < self.temperature < math.inf):
             raise TrainingError(
-                "distillation and frozen_share lie in [0, 1] and temperature is positive, got "
+                "distillation and frozen_share lie in [0, 1] and temperature is positive and finite, got "
                 f"{self.distillation}, {self.frozen_share} and {self.temperature}"
             )
 
@@ -110,9 +112,10 @@ def _train(network: NodeNetwork, task: NodeTask, training: NodeTraining) -> Node
             raise DivergedError(
                 f"the loss is not finite (learning_rate={training.learning_rate:g}); lower the learning rate"
             )
-        optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimizer.step()
+        if loss.requires_grad:  # with `final_only`, no train node may have reached the final exit in a frozen step
+            optimizer.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
         value = _tune_loss(network, x, edges, labels, tune, final_only=training.final_only)
         if value < best:
             best, best_state, best_epoch = value, copy.deepcopy(network.state_dict()), epoch

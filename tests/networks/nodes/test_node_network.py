@@ -190,6 +190,13 @@ class Mean(nn.Module):
         return x + sums / torch.bincount(edges[1], minlength=len(x)).clamp(min=1)[:, None]
 
 
+class Narrow(nn.Module):
+    """A layer of the user of another width than the network."""
+
+    def forward(self, x: Tensor, edges: Tensor) -> Tensor:
+        return x[:, :4]
+
+
 class Normalised(nn.Module):
     """A layer of the user, which normalises by the degrees of senders, as GCNConv of torch_geometric does."""
 
@@ -231,6 +238,12 @@ def test_bad_values_are_refused() -> None:
         train_nodes(NodeNetwork(4, 3), task())
     with pytest.raises(TrainingError, match="distillation and frozen_share"):
         NodeTraining(distillation=2.0)
+    with pytest.raises(TrainingError, match="temperature is positive and finite"):
+        NodeTraining(temperature="2")  # type: ignore[arg-type]
+    with pytest.raises(BackboneError, match=r"dropout in \[0, 1\)"):
+        NodeNetwork(3, 3, dropout="0")  # type: ignore[arg-type]
+    with pytest.raises(BackboneError, match=r"layer 0 \(Narrow\) must return .* got \[240, 4\]; set width"):
+        train_nodes(NodeNetwork(3, 3, width=8, layers=[Narrow()]), task())
     for wrong in ({"learning_rate": float("nan")}, {"epochs": 2.5}, {"epochs": "3"}, {"weight_decay": -1.0}):
         with pytest.raises(TrainingError, match="epochs and patience are whole numbers from 1 up"):
             NodeTraining(**wrong)  # type: ignore[arg-type]
@@ -281,3 +294,12 @@ def test_training_is_the_same_with_the_same_seed_and_takes_leaving_nodes_and_a_t
         train_nodes(network, task(), NodeTraining(epochs=5, frozen_share=0.5, distillation=0.3, seed=1))
         found.append(network.heads[1][1].weight.detach())  # type: ignore[index,union-attr]
     assert torch.equal(found[0], found[1])
+
+
+def test_the_final_exit_alone_is_trained_on_few_nodes_that_may_all_leave_before_it() -> None:
+    whole = task()
+    masks = {name: np.zeros(240, dtype=bool) for name in ("train", "val", "test")}
+    masks["train"][:6], masks["val"][6:120], masks["test"][120:] = True, True, True
+    few = NodeTask.of("few", whole.graph.x, whole.graph.edges, whole.labels, masks=masks)
+    training = NodeTraining(epochs=40, final_only=True, frozen_share=1.0)
+    assert np.isfinite(train_nodes(NodeNetwork(3, 3, hops=2, width=8), few, training).tune_loss)

@@ -90,7 +90,14 @@ def test_bad_nodes_are_refused(change: dict[str, Any], masks: dict[str, Any] | N
 def test_impossible_block_models_and_missing_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(TaskError, match="at least two classes with four nodes each"):
         block_model_task(nodes=6, classes=2)
-    for wrong in ({"nodes": 100.5}, {"seed": -1}, {"noise": float("nan")}, {"classes": 1}):
+    for wrong in (
+        {"nodes": 100.5},
+        {"seed": -1},
+        {"noise": float("nan")},
+        {"classes": 1},
+        {"degree": float("inf")},
+        {"degree": "8"},
+    ):
         with pytest.raises(TaskError, match=r"noise in .* and a seed from 0 up, got"):
             block_model_task(**wrong)  # type: ignore[arg-type]
     with pytest.raises(TaskError, match="a folder, not a file; give block_model"):
@@ -99,6 +106,12 @@ def test_impossible_block_models_and_missing_files_are_refused(tmp_path: Path) -
         node_task([object(), object()])
     with pytest.raises(TaskError, match=r"has no edge_index; .*, got NoneType"):
         node_task(None)
+    for edges in (np.zeros((1, 4), dtype=np.int64), np.array([["a"], ["b"]]), np.zeros((2, 2, 2), dtype=np.int64)):
+        with pytest.raises(TaskError, match=r"edge_index must be integers \[2, edges\]"):
+            node_task(SimpleNamespace(edge_index=edges, num_nodes=6, y=np.zeros(6, dtype=np.int64)))
+    for nodes in ("abc", -5):
+        with pytest.raises(TaskError, match="num_nodes must be a whole number from 1 up, got"):
+            node_task(SimpleNamespace(edge_index=np.zeros((2, 1), dtype=np.int64), num_nodes=nodes))
     with pytest.raises(TaskError, match="no such file; give block_model"):
         node_task(tmp_path / "none.npz")
     with pytest.raises(TaskError, match="'tset' is not a split"):
