@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
 import optuna
 from torch import nn
@@ -20,8 +20,9 @@ from eenas.results.read import read_results
 from eenas.results.results import StudyResults
 from eenas.specs import check_options
 from eenas.study.context.data_changes import known_record, same_data
-from eenas.study.context.study_context import make_context
+from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.opening import own_name
+from eenas.study.outages import despite_outages
 from eenas.study.run import run_study
 from eenas.study.settings.reference import StudyReference, referred
 from eenas.study.settings.shortcuts import Shortcuts
@@ -70,19 +71,25 @@ def search(
     reference = referred(None, {**fields, "backbone": module, "task": given})
     latencies = None if (file := options.get("latency_profile")) is None else read_latency_profile(file)
     with machine_faults(), notices_to(reference.listener):
-        reference, settings = _with_data(reference, settings, folder)
-        context = make_context(
-            settings,
-            reference,
-            device=options.get("device", "auto"),
-            folder=folder,
-            remeasure=options.get("remeasure", False),
-            latencies=latencies,
-            limit=TimeLimit(settings.search.timeout, began),
-        )
-        context = replace(context, sampler=options.get("sampler"))
+        limit = TimeLimit(settings.search.timeout, began)
+
+        def opened() -> tuple[StudyContext, str, dict[str, Any]]:
+            own, spec = _with_data(reference, settings, folder)
+            context = make_context(
+                spec,
+                own,
+                device=options.get("device", "auto"),
+                folder=folder,
+                remeasure=options.get("remeasure", False),
+                latencies=latencies,
+                limit=limit,
+            )
+            context = replace(context, sampler=options.get("sampler"))
+            with storage_faults(context.database):
+                return context, *own_name(context, own.name)
+
+        context, name, identity = despite_outages(reference.storage, opened, reference.listener, check=limit.check)
         with storage_faults(context.database):
-            name, identity = own_name(context, reference.name)
             reporting = Reporting(context.database, name, reporters, context.listener)
             callbacks = options.get("callbacks", ())
             ended, failed = run_study(

@@ -15,6 +15,7 @@ from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.study.context.study_context import StudyContext
 from eenas.study.experimental import experimental
 from eenas.study.opening import OpenStudy, open_shared
+from eenas.study.outages import despite_outages
 from eenas.study.presence import Presence
 from eenas.study.rivals.baselines import refresh_static
 from eenas.study.trials.objective import Objective
@@ -43,7 +44,12 @@ def run_study(
     """
     with Presence(context.database, name, context.device_text, context.listener) as presence:
         context = replace(context, listener=presence.hear)
-        opened = open_shared(context, name, identity, folder, presence.is_steady)
+        opened = despite_outages(
+            context.database.url,
+            lambda: open_shared(context, name, identity, folder, presence.is_steady),
+            context.listener,
+            check=context.limit.check,
+        )
         objective = Objective(opened, presence.at_trial)
         context.limit.lift()
         try:
