@@ -19,6 +19,9 @@ from eenas.records.urls import read_url, sqlite_file
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
 
+_FIX_MISSING = "give the --artifacts that the study was started with, or restore it if it was deleted"
+"""A study does not record its place of artifacts, which may have another path on each machine."""
+
 
 class ArtifactStore:
     """The artifacts of studies: a folder, or the objects of a remote store with local copies.
@@ -108,7 +111,7 @@ class ArtifactStore:
         except OSError as error:
             reason, gone = error.strerror or error, isinstance(error, FileNotFoundError | NotADirectoryError)
             raise (MissingArtifactError if gone else StorageError)(
-                f"{path}: the artifact cannot be read ({reason}); check --artifacts"
+                f"{path}: the artifact cannot be read ({reason}); {_FIX_MISSING}"
             ) from None
         if found != digest:
             raise _changed(str(path))
@@ -177,9 +180,7 @@ class ArtifactStore:
             try:
                 return self._cache.receive(name, digest, lambda path: self._store.get(name, path))
             except LookupError:
-                raise MissingArtifactError(
-                    f"{where}: the artifact is missing; restore it, or check --artifacts"
-                ) from None
+                raise MissingArtifactError(f"{where}: the artifact is missing; {_FIX_MISSING}") from None
             except ValueError:
                 continue
         raise _changed(where)

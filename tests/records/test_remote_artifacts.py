@@ -139,7 +139,7 @@ def test_artifacts_of_a_bucket_are_read_by_another_worker(faults: Faults, tmp_pa
     there.remove(first)
     assert not there.holds(first)
     assert not there.exists(first)
-    with pytest.raises(StorageError, match="the artifact is missing"):
+    with pytest.raises(StorageError, match="the artifact is missing; give the --artifacts that the study"):
         there.read(first)
     assert here.label == PLACE
     assert here.root.is_dir()
