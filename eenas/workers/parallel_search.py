@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import optuna
 from torch import nn
 
-from eenas.errors import StudyError
+from eenas.errors import StorageError, StudyError
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
@@ -68,10 +68,13 @@ def parallel_search(
     reporting: list[Reporting] = []
 
     def after_trial(name: str) -> None:
-        if reporters and not reporting:
-            reporting.append(Reporting(Database(storage, create=False), name, reporters, listener))
-        if reporting:
-            reporting[0].sometimes(_study(reporting[0].database, name))
+        try:
+            if reporters and not reporting:
+                reporting.append(Reporting(Database(storage, create=False), name, reporters, listener))
+            if reporting:
+                reporting[0].sometimes(_study(reporting[0].database, name))
+        except StorageError as error:  # the workers wait for a storage that is away, and say so
+            listener(Notice(f"the study's page was not refreshed: {error}"))
 
     if address is None:
         listener(Notice(sharing(chosen, options.get("device", "auto"))))

@@ -128,3 +128,21 @@ def test_what_other_processes_cannot_receive_is_refused(tmp_path):
 def test_logs_lie_beside_an_sqlite_file_else_in_the_working_folder(tmp_path):
     assert logs(f"sqlite:///{tmp_path}/x.db") == tmp_path / "x.workers"
     assert str(logs("postgresql://user@host/studies")) == "eenas.workers"
+
+
+def test_a_storage_that_is_away_after_a_trial_costs_the_page_only(tmp_path, monkeypatch):
+    class Reaching:
+        name = None
+
+        def __init__(self, launch, count, listener, after_trial):
+            self.after_trial = after_trial
+
+        def run(self):
+            self.after_trial("shared")
+            return False
+
+    heard = []
+    monkeypatch.setattr(module, "Supervisor", Reaching)
+    with pytest.raises(StudyError, match="the workers ended without a study"):
+        run(tmp_path, reporters=[lambda results, study: None], listener=heard.append)
+    assert heard[-1].text.startswith("the study's page was not refreshed: sqlite:///")
