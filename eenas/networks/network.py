@@ -1,21 +1,18 @@
 """The built network: the user's backbone with branches, for all exits at once or for early-exit prediction."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from typing import Any, Self
 
 import torch
 from torch import Tensor, nn
 
-from eenas.backbones.carried import Packer
 from eenas.backbones.chain import Chain
 from eenas.backbones.memory_format import INFERENCE, lay_out
-from eenas.backbones.outputs import main_output
 from eenas.backbones.transforms.transform import Transform
 from eenas.branches.abilities import auxiliary_loss_of, logits_of, takes_previous
 from eenas.designs.design import Design, exit_names
 from eenas.errors import CutError, InputError
-from eenas.networks.gradient_scale import scale_gradient
+from eenas.networks.exit_pass import ExitPass
 from eenas.networks.partly_frozen import PartlyFrozen
 from eenas.networks.prediction import NetworkPrediction, PredictionSteps, predict
 from eenas.policies.policy import Policy
@@ -124,33 +121,8 @@ class EarlyExitNetwork(PartlyFrozen):
         """
         if self.transform.is_raw(x):
             raise InputError(f"raw samples, {x.dtype}, are transformed first: network(network.transform(x))")
-        features: dict[str, Tensor] = {}
-        wanted = range(len(self.exits)) if exits is None else exits
-        needed = self._needed(wanted)
-        scaled = equilibrium and torch.is_grad_enabled()
-        modules = dict(self.backbone.named_modules())
-        final = self.final
-        packer = Packer(self.backbone)
-        handles = []
-        for index in needed:
-            if (name := self.exits[index]) != final:
-                remaining = sum(other >= index for other in wanted) if scaled and index in wanted else 0
-                handles.append(modules[name].register_forward_hook(partial(_keep, features, packer, name, remaining)))
-        if self.exits[needed[-1]] != final:
-            handles.append(modules[self.exits[needed[-1]]].register_forward_hook(_stop))
-        try:
-            with packer:
-                features[final] = main_output(self.backbone(x))
-        except _StopForward:
-            pass
-        finally:
-            for handle in handles:
-                handle.remove()
-        logits: dict[int, Tensor] = {}
-        for index in needed:
-            with torch.set_grad_enabled(torch.is_grad_enabled() and index in wanted):
-                logits[index] = self.exit_logits(self.exits[index], features[self.exits[index]], logits.get(index - 1))
-        return [logits[index] for index in wanted]
+        with ExitPass(self, exits, equilibrium=equilibrium and torch.is_grad_enabled()) as run:
+            return run(x)
 
     def exit_logits(self, name: str, features: Tensor, previous: Tensor | None) -> Tensor:
         """Return the logits `[N, num_classes]` of one exit, given those of the previous exit (None for the first).
@@ -170,7 +142,7 @@ class EarlyExitNetwork(PartlyFrozen):
             for index, name in enumerate(self.branches.names)
         ]
 
-    def _needed(self, wanted: Sequence[int]) -> list[int]:
+    def needed(self, wanted: Sequence[int]) -> list[int]:
         """Return the indices of the wanted exits and of the exits whose logits they read, in rising order."""
         found = set(wanted)
         for index in reversed(range(1, len(self.exits))):
@@ -260,25 +232,3 @@ def exit_logits(branch: nn.Module | None, features: Tensor, previous: Tensor | N
     before = None if previous is None else previous.detach()
     own = features if branch is None else logits_of(branch, features, before)
     return before + own if before is not None and boosted else own
-
-
-class _StopForward(Exception):
-    """Ends the backbone's forward pass at the last needed cut point."""
-
-
-def _keep(
-    features: dict[str, Tensor], packer: Packer, name: str, remaining: int, module: nn.Module, *passed: Any
-) -> Tensor | None:
-    """The forward hook of a cut point. `remaining` counts this and the later exits; 0 leaves gradients unscaled."""
-    output: Tensor = passed[-1]
-    if remaining < 2:
-        features[name] = packer(output)
-        return None
-    shared = scale_gradient(output, 1.0 / remaining)
-    features[name] = packer(shared)
-    return scale_gradient(shared, float(remaining - 1))
-
-
-def _stop(module: nn.Module, inputs: Any, output: Tensor) -> None:
-    """The forward hook of the last needed cut point."""
-    raise _StopForward
