@@ -181,6 +181,11 @@ def _replace(work: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder is hidden, or one of those that macOS and Windows leave beside images."""
+    return name.startswith((".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")) or name.lower() in ("thumbs.db", "desktop.ini")
+
+
 def _move(work: Path, path: Path) -> None:
     """Move the content of the folder `work` into `path`, the latest files last. Folders in both are merged."""
     for item in sorted(work.iterdir(), key=lambda item: item.lstat().st_mtime_ns):

@@ -10,7 +10,8 @@ from typing import Literal
 from eenas.backbones.models.names import backbone_names
 from eenas.errors import EenasError, TaskError
 from eenas.escaping import one_line
-from eenas.tasks.images.image_files import is_hidden, is_image
+from eenas.files import is_hidden
+from eenas.tasks.images.image_files import is_image
 from eenas.tasks.images.layout import find_layout
 from eenas.tasks.load import load_task
 from eenas.tasks.text.text_files import ENDINGS as TEXTS

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from eenas.errors import InputError, PictureError
 from eenas.escaping import one_line
+from eenas.files import is_hidden
 from eenas.programs.preprocessing.image_preprocessing import ImagePreprocessing
 from eenas.programs.preprocessing.preprocessing import Preprocessing
 from eenas.programs.preprocessing.text_preprocessing import TextPreprocessing
 from eenas.programs.runtime import ExportedModel
-from eenas.tasks.images.image_files import is_hidden
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from eenas.errors import PictureError, TaskError
 from eenas.escaping import one_line
+from eenas.files import is_hidden
 from eenas.tasks.images.depth import is_deep, loses_bits
 from eenas.tasks.images.frame import Fit, Frame, Size
 from eenas.tasks.images.orientation import orientation
@@ -53,11 +54,6 @@ class Header:
 def is_image(name: str) -> bool:
     """Whether the name is that of an image file: with an extension that Pillow reads, and not hidden."""
     return not is_hidden(name) and os.path.splitext(name)[1].lower() in image_endings()
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is hidden, or one of those that macOS and Windows leave beside images."""
-    return name.startswith((".", "__MACOSX", "@eaDir", "$RECYCLE.BIN")) or name.lower() in ("thumbs.db", "desktop.ini")
 
 
 @final

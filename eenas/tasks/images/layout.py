@@ -10,7 +10,8 @@ from typing import NoReturn
 
 from eenas.errors import TaskError
 from eenas.escaping import one_line
-from eenas.tasks.images.image_files import is_hidden, is_image, name_below
+from eenas.files import is_hidden
+from eenas.tasks.images.image_files import is_image, name_below
 from eenas.tasks.images.picture import image_endings
 from eenas.tasks.spec import SOURCE_NAMES, SourceName
 

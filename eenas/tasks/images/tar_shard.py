@@ -17,9 +17,9 @@ from numpy.typing import NDArray
 from eenas.bounds import parse_json, shortened_error
 from eenas.errors import PictureError, SpecError, StorageError, TaskError
 from eenas.escaping import one_line, shortened
-from eenas.files import write_atomically
+from eenas.files import is_hidden, write_atomically
 from eenas.tasks.images.depth import is_deep
-from eenas.tasks.images.image_files import SMALLEST, is_hidden
+from eenas.tasks.images.image_files import SMALLEST
 from eenas.tasks.images.orientation import orientation
 from eenas.tasks.images.picture import bounded, image_endings, opened
 
