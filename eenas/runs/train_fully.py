@@ -88,6 +88,7 @@ def train_fully(
             if group.rank == 0:
                 worse = keep_better(network, context)
                 took = {"samples": report.samples, "seconds": report.seconds}
+                took |= {"compiled": dict(report.compiled)} if report.compiled else {}
                 _record(folder, {"settings": settings, **took, "worse": None if worse is None else to_table(worse)})
                 save_weights(network, weights)
                 checkpoint.remove()
@@ -120,8 +121,9 @@ def _recorded(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _lasting(setting: Any) -> Any:
-    """Return a setting without what a resumed training may change: how it is divided over devices."""
-    return {k: each for k, each in setting.items() if k != "sharding"} if isinstance(setting, dict) else setting
+    """Return a setting without what a resumed training may change: how it is divided and compiled."""
+    left_out = ("sharding", "compile")
+    return {k: each for k, each in setting.items() if k not in left_out} if isinstance(setting, dict) else setting
 
 
 def _record(folder: Path, table: dict[str, Any]) -> None:

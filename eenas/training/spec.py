@@ -38,11 +38,14 @@ class TrainingSpec:
     clip: float = 5.0
     """Largest norm of the gradient; 0: no clipping."""
     micro_batch_size: int | None = None
-    """Most samples that go through the network at once in a process; the gradients of these micro-batches are summed. A
-    step that does not fit the memory is divided anyway. None: each process takes its share at once."""
+    """Most samples that go through the network at once in a process; the gradients of these micro-batches are summed.
+    None: each process takes its share at once."""
     sharding: Sharding | None = None
     """With several processes: "fsdp" divides weights, gradients and optimiser state over them, "none" keeps them whole,
     and "auto" (None) divides them if they do not fit a device."""
+    compile: bool | Literal["auto"] | None = None
+    """Whether `torch.compile` compiles the passes of training steps. "auto" measures it before each phase, and compiles
+    if the phase gets faster, compilation included. None: false."""
 
     def __post_init__(self) -> None:
         """Raise SpecError unless exactly one positive budget is given and the other values are in range."""

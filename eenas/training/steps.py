@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,6 +12,7 @@ from eenas.branches.abilities import WithAuxiliaryLoss
 from eenas.designs.training_choice import TrainingChoice
 from eenas.networks.network import EarlyExitNetwork
 from eenas.training.averaging import WeightAverage
+from eenas.training.compilation.compiled_network import CompiledNetwork, Options, compiler_errors
 from eenas.training.distillation import BackboneTeacher
 from eenas.training.execution import Execution
 from eenas.training.losses import Distillation, JointLoss
@@ -53,11 +54,13 @@ class Steps:
         plan: TrainingPlan,
         group: ProcessGroup,
         teacher: BackboneTeacher | None,
+        *,
+        compiled: bool = False,
     ) -> None:
-        """`teacher` is required if the phase distils from the initial backbone."""
+        """`teacher` is required if the phase distils from the initial backbone. `compiled`: whether passes are."""
         choice, costs = plan.choice, plan.costs
         self.network, self.phase, self.choice, self.spec = network, phase, choice, plan.spec
-        self.execution, self.group = plan.execution, group
+        self.execution, self.group = replace(plan.execution, small_maps=False) if compiled else plan.execution, group
         self.device = next(network.parameters()).device
         self.teacher = teacher if phase.distils == "backbone" else None
         final = len(costs) - 1
@@ -85,8 +88,25 @@ class Steps:
         self.base_rates = [float(group["lr"]) for group in self.optimizer.param_groups]
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=plan.execution.autocast is torch.float16)
         self.average = WeightAverage(network, choice.weight_average) if choice.weight_average else None
-        self.model = group.wrap(network, self.device, partly=phase.alternate)
-        self.count = 0
+        self.passes = CompiledNetwork(network, self._modes()) if compiled else network
+        self.model = group.wrap(self.passes, self.device, partly=phase.alternate)
+        self.count = self._taken = 0
+
+    def _modes(self) -> Iterator[Options]:
+        exits = self.options.get("exits")
+        yield None if exits is None else tuple(exits), self.choice.gradient_equilibrium
+        if self.phase.alternate:
+            yield self.phase.exits[-1:], False
+
+    def begin(self) -> None:
+        """Set the training mode."""
+        self.network.train()
+        self.model.train()
+
+    def close(self) -> None:
+        """Free compiled programs. No step may follow."""
+        if isinstance(self.passes, CompiledNetwork):
+            self.passes.close()
 
     def take(self, parts: Sequence[MicroBatch], progress: float, batch: Hashable = None, *, of: int = 0) -> Tensor:
         """Do one step on the micro-batches of a batch at `progress` of the phase. Return their detached mean loss.
@@ -103,7 +123,11 @@ class Steps:
         mean: Tensor | None = None
         for index, (inputs, labels) in enumerate(parts):
             key = (batch, index, len(parts)) if batch is not None and len(parts) > 1 else batch
-            with self.group.accumulated(self.model, last=index == len(parts) - 1):
+            unsure = isinstance(self.passes, CompiledNetwork) and self._taken < len(self.passes.modes)
+            with (
+                self.group.accumulated(self.model, last=index == len(parts) - 1),
+                compiler_errors() if unsure else nullcontext(),
+            ):
                 loss = self._loss(self.execution.place(inputs), labels, progress, key)
                 weight = len(labels) * self.group.size / (of or own)  # processes average their gradients
                 self.scaler.scale(loss if weight == 1.0 else loss * weight).backward()  # type: ignore[no-untyped-call]
@@ -118,7 +142,7 @@ class Steps:
         self.scaler.update()
         if self.average is not None:
             self.average.update()
-        self.count += 1
+        self.count, self._taken = self.count + 1, self._taken + 1
         return mean
 
     def _loss(self, inputs: Tensor, labels: Tensor, progress: float, batch: Hashable) -> Tensor:
@@ -134,7 +158,7 @@ class Steps:
             teacher = logits[-1]
         own: list[Tensor | None] = []
         if self.own_losses:
-            each = self.network.auxiliary_losses(labels, self.phase.exits)
+            each = self.passes.auxiliary_losses(labels, self.phase.exits)
             own = [each[k] for k in self.phase.exits if k < len(each)]
         loss: Tensor = self.loss(logits[: len(self.phase.exits)], labels, progress, teacher=teacher, auxiliary=own)
         return loss

@@ -1,7 +1,7 @@
 """The training loop: it trains a network by phases within a budget, and asks after each round whether to continue."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import partial
 from itertools import islice
@@ -19,6 +19,7 @@ from eenas.tasks.split import Split
 from eenas.tasks.task import Task
 from eenas.training.batches import training_batches
 from eenas.training.checkpoints import STATE, Checkpoint, Position, random_state, restore_random_state
+from eenas.training.compilation.decision import Compilable
 from eenas.training.distillation import BackboneTeacher, KeptAnswers
 from eenas.training.freezing import frozen
 from eenas.training.memory import memory_errors
@@ -61,13 +62,14 @@ class RoundReport:
 class TrainingReport:
     """The result of training: the number of samples (in all processes), seconds, the loss of each round, and `stopped`.
 
-    `stopped` tells whether `after_epoch` ended the training.
+    `stopped` tells whether `after_epoch` ended it, and `compiled` whether each phase was compiled, and why.
     """
 
     samples: int
     seconds: float
     losses: tuple[float, ...]
     stopped: bool
+    compiled: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 AfterEpoch = Callable[[RoundReport], Verdict]
@@ -99,7 +101,8 @@ def train_network(
     boosted = (choice.loss_weights == "boosted", network.design.training.loss_weights == "boosted")
     if len(plan.costs) > 1 and boosted[0] != boosted[1]:
         raise TrainingError("loss_weights = 'boosted' changes the outputs of a network; use the value of its design")
-    with memory_errors(spec.batch_for(len(task.train))), seeded(plan.seed):
+    size, processes = spec.batch_for(len(task.train)), 1 if group is None else group.size
+    with memory_errors(size, min(spec.micro_batch_size or size, -(-size // processes))), seeded(plan.seed):
         run = _Run(network, task, plan, checkpoint, group or ProcessGroup(), taught)
         with shared_parts(() if run.parts else network.branches.children()):
             return run.go(after_epoch)
@@ -136,6 +139,7 @@ class _Run:
         self.losses: list[float] = []
         self.pending: list[Tensor] = []
         self.random: dict[str, Any] | None = None
+        self.compiled: dict[str, dict[str, Any]] = {}  # the `Compilation` of each phase that asked
 
     def go(self, after_epoch: AfterEpoch | None) -> TrainingReport:
         """Train, in a divided copy of the network if the group is sharded."""
@@ -158,7 +162,7 @@ class _Run:
                 if any(parameter.requires_grad for parameter in self.network.parameters()):
                     stopped = self._run_phase(phase, after_epoch, state)
             self.at.phase, state = self.at.phase + 1, None
-        return TrainingReport(self.at.samples, self.at.seconds, tuple(self.losses), stopped)
+        return TrainingReport(self.at.samples, self.at.seconds, tuple(self.losses), stopped, self.compiled)
 
     def _run_phase(self, phase: Phase, after_epoch: AfterEpoch | None, state: dict[str, Any] | None) -> bool:
         """Run a phase from its beginning, or from the stored `state`. Return whether `after_epoch` stopped it."""
@@ -169,7 +173,7 @@ class _Run:
         while not (stopped or self.is_over):
             torch.manual_seed(derive(self.plan.seed, "epoch", self.at.epoch, self.at.step, self.group.rank))
             self._restore_random()
-            self.steps.model.train()
+            self.steps.begin()
             stream = self.batches.epoch(self.at.epoch, skip=self.at.step)
             while parts := list(islice(stream, self.batches.parts)):
                 self._train_step(parts)
@@ -184,17 +188,19 @@ class _Run:
                 stopped = self._finish_round(after_epoch)
         self.steps.finish()
         self.at.samples, self.at.seconds, self.at.owed = self._samples(), self._seconds(), self.clock.over
+        self.steps.close()
         del self.steps  # the next phase wraps the network again
         return stopped
 
     def _enter(self, phase: Phase) -> None:
-        index = self.at.phase
+        index, self.phase = self.at.phase, phase
         last = index == len(self.phases) - 1
-        self.phase = phase
         self.start = sum(each.share for each in self.phases[:index])
         self.end = 1.0 if last else self.start + phase.share
+        compilable = Compilable(self.network, phase, self.plan, self.teacher)
+        compiled = compilable.is_compiled(self.compiled, str(index), self.batches, self.group)
         self.clock = BudgetClock(self.plan.spec, self.batches.samples, part=(self.start, self.end), owed=self.at.owed)
-        self.steps = Steps(self.network, phase, self.plan, self.group, self.teacher)
+        self.steps = Steps(self.network, phase, self.plan, self.group, self.teacher, compiled=compiled)
         self.patience = None if self.tune is None else Patience(self.plan.choice.patience, self.tune, phase.exits)
         self.ended = False
 
@@ -249,17 +255,9 @@ class _Run:
         """Report the last round. Return whether the training is stopped."""
         if after_epoch is None:
             return False
-        report = RoundReport(
-            network=self.network,
-            round=self.at.round,
-            progress=self._progress(),
-            loss=self.losses[-1],
-            samples=self._samples(),
-            seconds=self._seconds(),
-            phase=self.phase.name,
-        )
+        said = self._progress(), self.losses[-1], self._samples(), self._seconds(), self.phase.name
         with self.steps.outcome():
-            return after_epoch(report) is Verdict.STOP
+            return after_epoch(RoundReport(self.network, self.at.round, *said)) is Verdict.STOP
 
     def _state(self, *, within: bool = False) -> dict[str, Any]:
         """Return the state that a resumed run needs. With `within`, it covers an unfinished round."""
@@ -272,6 +270,7 @@ class _Run:
             "samples": self.clock.samples,
             "seconds": self.clock.seconds,
             "ended": self.ended,
+            "compiled": self.compiled,
             "losses": list(self.losses),
             "pending": [float(each) for each in self.pending],
             "random": random_state(self.device) if within else None,
@@ -285,6 +284,7 @@ class _Run:
         self.losses = [float(value) for value in state["losses"]]
         self.pending = [torch.tensor(value, device=self.device) for value in state.get("pending", ())]
         self.random = state.get("random")
+        self.compiled = dict(state.get("compiled", {})) if self.plan.spec.compile == "auto" else {}
 
     def _restore_random(self) -> None:
         """Restore the random state of an interrupted round, once."""

@@ -1,0 +1,1 @@
+"""Compilation of training passes by torch.compile, and the measurement that decides on it."""
