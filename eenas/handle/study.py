@@ -14,10 +14,10 @@ from eenas.progress import Listener, silent
 if TYPE_CHECKING:
     import optuna
     import pandas as pd
-    import plotly.graph_objects as go
     from torch import nn
 
     from eenas.handle.options import HandleOptions
+    from eenas.reporting.figures.figure_style import Drawing
     from eenas.results.choice import Choice
     from eenas.results.results import StudyResults
     from eenas.results.status import StudyStatus
@@ -176,7 +176,7 @@ class Study:
             **fields_of(self.reference),
         )
 
-    def figure(self, cost: str = "macs") -> "go.Figure":
+    def figure(self, cost: str = "macs") -> "Drawing":
         """Return the front as a plotly figure: accuracy over a cost of the study, as a share of the plain backbone's.
 
         Raises StudyError for another cost.

@@ -23,6 +23,8 @@ FINAL = "#B5B5B5"
 HEIGHT, TOP, BOTTOM, LEGEND_DROP = 450, 88, 105, 52
 """Pixels: the figure's height, its margins, and the distance from the lower axis down to the legend."""
 _KINDS_IN_A_ROW = 4
+Drawing = go.Figure
+"""The type of every figure, for steps that do not know plotly."""
 
 
 def figure(title: str, *subtitles: str, height: int = HEIGHT, drop: int = LEGEND_DROP) -> go.Figure:
