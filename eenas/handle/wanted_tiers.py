@@ -61,7 +61,7 @@ def best_splits(
     check_options("best_splits", options, TieredOptions)
     subject, given = TieredSource(**options).read(source), wanted or WantedTiers()
     if given.file is not None:
-        tiers, folder = Tiers.read(given.file), given.file.parent
-    else:
-        tiers, folder = tiers_from_texts(given.link, given.edge, given.cloud, subject.tiers), subject.folder
-    return tier_facts(subject, tiers, read_sources(tiers, folder), cost=cost)
+        tiers = Tiers.read(given.file)
+        return tier_facts(subject, tiers, read_sources(tiers, given.file.parent), cost=cost)
+    tiers = tiers_from_texts(given.link, given.edge, given.cloud, subject.tiers)
+    return tier_facts(subject, tiers, read_sources(tiers, subject.folder), cost=cost)

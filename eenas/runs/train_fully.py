@@ -87,7 +87,7 @@ def train_fully(
         with group.first_alone():
             if group.rank == 0:
                 worse = keep_better(network, context)
-                took = {"samples": report.samples, "seconds": report.seconds}
+                took: dict[str, Any] = {"samples": report.samples, "seconds": report.seconds}
                 took |= {"compiled": dict(report.compiled)} if report.compiled else {}
                 _record(folder, {"settings": settings, **took, "worse": None if worse is None else to_table(worse)})
                 save_weights(network, weights)

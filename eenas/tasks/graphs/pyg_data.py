@@ -67,7 +67,7 @@ def arrays_of(data: Any, name: str) -> tuple[NDArray[Any], NDArray[Any]]:
             raise TaskError(f"{name}: has neither x nor num_nodes; give x, the features of its nodes")
         if not isinstance(nodes, int | np.integer) or nodes < 1:
             raise TaskError(f"{name}: num_nodes must be a whole number from 1 up, got {shortened(nodes)}; give x")
-        x = incoming_edges(edges, nodes)
+        x = incoming_edges(edges, int(nodes))
     return x, edges
 
 

@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import MutableMapping, Sequence
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,8 +68,9 @@ class Compilable:
 
     def _measured(self, batches: Batches) -> Compilation:
         """Time steps of the first micro-batch as they are and compiled, on copies of the network."""
-        with closing(batches.epoch(0)) as stream:
-            parts = [next(stream)]
+        stream = batches.epoch(0)
+        parts = [next(stream)]
+        del stream  # ends its reader
         device = parts[0][0].device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             _, eager = self._seconds(parts, compiled=False)
