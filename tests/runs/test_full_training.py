@@ -181,7 +181,7 @@ def test_of_several_processes_the_first_one_speaks(smallest_study, tmp_path, mon
         yield ProcessGroup(rank=rank, size=2)
 
     @contextmanager
-    def place(storage, artifacts):
+    def place(storage, artifacts, **options):
         notify("kept for this command only")
         raise StudyError("enough")
         yield

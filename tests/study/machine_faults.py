@@ -26,8 +26,8 @@ import eenas.study.trials.design_training as design_training
 import eenas.study.trials.trial
 from eenas.errors import OutOfMemoryError
 from eenas.policies.exit_table import ExitTable
+from eenas.records.claims import Claims
 from eenas.records.learning_curves import LearningCurves
-from eenas.records.trials import TrialRecords
 
 Fault = Callable[[Path], Any]
 """Takes the folder of the study's `eenas.db` and `eenas.artifacts`; a context manager."""
@@ -200,7 +200,7 @@ FAULTS: dict[str, Fault] = {
     "artifacts: read-only": fails(tempfile, "mkstemp", lacks(errno.EROFS)),
     "artifacts: not allowed": fails(tempfile, "mkstemp", lacks(errno.EACCES)),
     "artifacts: the folder is away": lambda folder: moved_away(folder / "eenas.artifacts"),
-    "records: full": fails(TrialRecords, "save", lacks(errno.ENOSPC)),
+    "records: full": fails(Claims, "finish", lacks(errno.ENOSPC)),
     "records: curves": fails(LearningCurves, "save", lacks(errno.EIO)),
     "Optuna: attributes, full": fails(RDBStorage, "set_trial_user_attr", database("database or disk is full")),
     "Optuna: attributes, locked": fails(RDBStorage, "set_trial_user_attr", database("database is locked")),

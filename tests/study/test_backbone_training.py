@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from eenas.progress import Advanced, Finished, Notice, Started
-from eenas.study.context import backbone_training as module
+from eenas.study.context.backbone import backbone_training as module
 from eenas.study.context.backbone.backbone_training import PHASE, HeldOut, attempt, train_plain
 from eenas.study.context.stages import Stages
 from eenas.training.trainer import Verdict

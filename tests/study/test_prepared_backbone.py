@@ -11,7 +11,7 @@ import torch
 from eenas.errors import SpecError
 from eenas.frozen.frozen_head import read_head
 from eenas.progress import Notice
-from eenas.study.context import given_backbone
+from eenas.study.context.backbone import given_backbone
 from eenas.study.context.backbone.backbone_training import Attempt, HeldOut
 from eenas.study.context.backbone.prepared_backbone import prepare_backbone
 from eenas.study.context.study_context import make_context

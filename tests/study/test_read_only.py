@@ -7,14 +7,16 @@ from contextlib import closing
 
 import pytest
 
-from eenas import files, records
+from eenas import files
 from eenas.deployment.calibration import calibrate
 from eenas.deployment.export import export
 from eenas.deployment.program_folder import verify
 from eenas.errors import StorageError
 from eenas.programs.runtime import load as open_model
 from eenas.progress import Notice
+from eenas.records import read_only as reading
 from eenas.records.database import Database
+from eenas.records.stores import artifact_cache, folder_store
 from eenas.reporting.report.report_page import write_report
 from eenas.results.choice import Choice
 from eenas.results.read import open_results
@@ -49,7 +51,7 @@ def read_only(tmp_path, monkeypatch):
         return not path.absolute().is_relative_to(copies) and files_is_writable(path)
 
     files_is_writable = files.is_writable
-    for module in (files, records.read_only, records.artifacts) if IS_ROOT else ():
+    for module in (files, reading, folder_store, artifact_cache) if IS_ROOT else ():
         monkeypatch.setattr(module, "is_writable", is_writable)
     yield copy
     assert {path: path.read_bytes() for path in before} == before

@@ -1,7 +1,6 @@
 """A reference to a study: its fields are the options of everything that opens a study again."""
 
 from dataclasses import fields
-from pathlib import Path
 
 import pytest
 
@@ -16,7 +15,7 @@ def test_options_are_the_fields():
 def test_a_reference_is_completed_by_options():
     assert referred(None, {}).storage == STORAGE
     there = referred("sqlite:///other.db", {"name": "mine", "artifacts": "kept"})
-    assert (there.storage, there.name, there.folder) == ("sqlite:///other.db", "mine", Path("kept"))
+    assert (there.storage, there.name, there.artifacts) == ("sqlite:///other.db", "mine", "kept")
     assert referred(there, {"trust_code": True}).name == "mine"
     assert referred(None, fields_of(there)).artifacts == "kept"
 

@@ -15,9 +15,12 @@ def release(
     storage: options.Storage = options.STORAGE,
     json: options.Json = False,
 ) -> None:
-    """End a lease whose holder is stuck, or list the leases that are held.
+    """End a lease whose holder is stuck, or list held leases.
 
-    Example: eenas release study/resnet50-digits-3f9a1c
+    \b
+    Examples:
+      eenas release
+      eenas release study/resnet50-digits-3f9a1c
     """
     from dataclasses import asdict
     from json import dumps

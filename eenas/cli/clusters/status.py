@@ -24,7 +24,10 @@ def status(
     Lists the workers and what each one does, trials by state, the pace, the estimated time left, and the best
     network so far. With --watch and --json, each line is one JSON object. Ctrl-C ends --watch.
 
-    Example: eenas status --watch 10
+    \b
+    Examples:
+      eenas status --watch 10
+      eenas status --storage postgresql://host/db --json
     """
     import json as writer
 

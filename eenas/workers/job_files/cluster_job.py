@@ -12,7 +12,6 @@ from uuid import uuid4
 from eenas.errors import SpecError, StorageError
 from eenas.escaping import one_line, shortened
 from eenas.masking import masked_url, secrets_of
-from eenas.records.urls import read_url, sqlite_file
 from eenas.workers.places import MOST_WORKERS
 
 STORAGE = "EENAS_STORAGE"
@@ -71,6 +70,8 @@ class ClusterJob:
 
     def check_shared(self) -> None:
         """Raise StorageError for an SQLite file and several workers, which may run on different nodes."""
+        from eenas.records.urls import read_url, sqlite_file
+
         if self.workers > 1 and sqlite_file(read_url(self.storage)) is not None:
             raise StorageError(
                 f"{masked_url(self.storage)}: the nodes of a cluster cannot share an SQLite file; give a PostgreSQL "
