@@ -38,7 +38,7 @@ def test_in_a_terminal_a_second_line_names_the_page(monkeypatch):
     monkeypatch.setenv("TTY_COMPATIBLE", "1")
     monkeypatch.setenv("NO_COLOR", "1")
     said = run(WeightsError("weights 'x': no such file")).stderr
-    assert said == "error: weights 'x': no such file\nsee docs: docs/concepts/backbones.md\n"
+    assert said == "error: weights 'x': no such file\nsee docs: docs/how-to/weights.md\n"
     assert run(EenasError("without a page")).stderr == "error: without a page\n"
 
 
