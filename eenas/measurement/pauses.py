@@ -22,6 +22,8 @@ LONGEST = 300.0
 CHECK = 0.02
 """The least seconds between two looks for a measurement."""
 _POLL = 0.01
+_LOOK = 0.2
+"""The seconds between two looks whether a trial that does not pause is suspended."""
 
 
 class _Work:
@@ -93,6 +95,8 @@ class _Work:
             time.sleep(_POLL)
 
 
+_silent: set[str] = set()
+"""The processes that did not pause for a measurement of this one. It waits for each of them once."""
 _work: _Work | None = None
 _paused = 0.0
 
@@ -182,16 +186,31 @@ def _settle(folder: Path) -> None:
             with contextlib.suppress(OSError):
                 file.unlink()
             continue
-        lock = FileLock(file, mode=0o666, poll_interval=_POLL, fallback_to_soft=False)
-        try:
-            lock.acquire(timeout=max(deadline - time.monotonic(), 0.0))
-            lock.release()
-        except Timeout:
-            notify(
-                f"latency is measured beside the trial of process {file.stem}, which did not pause within {SETTLE:g} s"
-            )
-        except OSError:
+        if file.stem in _silent:
             continue
+        lock = FileLock(file, mode=0o666, poll_interval=_POLL, fallback_to_soft=False)
+        with contextlib.suppress(OSError):
+            if not _paused_by(lock, file.stem, deadline):
+                _silent.add(file.stem)
+                notify(
+                    f"latency is measured beside the trial of process {file.stem}, which did not pause within "
+                    f"{SETTLE:g} s"
+                )
+
+
+def _paused_by(lock: FileLock, process: str, deadline: float) -> bool:
+    """Wait for the lock of a trial until `deadline`, and return whether the trial is still. A suspended one is."""
+    while True:
+        try:
+            lock.acquire(timeout=min(max(deadline - time.monotonic(), 0.0), _LOOK))
+        except Timeout:
+            if _is_suspended(process):
+                return True
+            if time.monotonic() >= deadline:
+                return False
+            continue
+        lock.release()
+        return True
 
 
 def _shared_folder(folder: Path) -> None:
@@ -209,6 +228,15 @@ def _is_alive(marker: Path) -> bool:
     except (OSError, ValueError):
         return False
     return not text or _is_process(text)
+
+
+def _is_suspended(process: str) -> bool:
+    """Whether a process is suspended (Linux): it cannot pause, and needs not."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    return status.rpartition(")")[2].split()[:1] == ["T"]
 
 
 def _is_process(text: str) -> bool:

@@ -2,7 +2,6 @@
 
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,26 +192,6 @@ def test_a_network_that_was_not_measured_is_exported_as_it_is(tmp_path):
     assert eenas.load(out, trust_code=True).policy is None
     with pytest.raises(ExportError, match="exported untrained, without costs"):
         eenas.calibrate(out, smallest_task(), max_accuracy_drop=0.1, trust_code=True)
-
-
-def test_the_example_of_the_documentation_runs(tmp_path, monkeypatch):
-    page = (Path(__file__).parents[2] / "docs" / "start" / "deployment.md").read_text(encoding="utf-8")
-    code = next(block for block in page.split("```python\n") if "eenas.fit_thresholds" in block).partition("```")[0]
-    for name, value in {
-        'weights="pretrained"': "trust_code=True",
-        '"folder:photos/"': "task",
-        '"folder:new/"': "task",
-        'verify("out/")': 'verify("out/", data=task, trust_code=True)',
-        "max_accuracy_drop=0.005": "max_accuracy_drop=0.2",
-    }.items():
-        assert name in code
-        code = code.replace(name, value)
-    monkeypatch.chdir(tmp_path)
-    Path("design.json").write_text(DESIGNS["two"].to_json())
-    task = smallest_task()
-    batch = task.train.images(8, 3)[np.arange(len(task.train))], torch.from_numpy(np.array(task.train.labels))
-    exec(code, {"task": task, "loader": [batch] * 12})
-    assert eenas.runtime.load("out/").predict(batch[0].numpy()).classes.shape == (len(task.train),)
 
 
 @pytest.mark.parametrize(("size", "fit"), [((8, 20), "pad"), (12, "stretch")])

@@ -1,6 +1,7 @@
 """Trials pause while another process on the machine measures, within a limit, and nobody waits for the dead."""
 
 import os
+import signal
 import time
 
 import pytest
@@ -87,6 +88,28 @@ def test_a_killed_trial_is_not_waited_for(folder, trial, monkeypatch):
         assert list(work_folder(folder, "cpu-0").glob("*.lock")) == []
     assert said == []
     assert time.monotonic() - start < pauses.SETTLE
+
+
+def test_a_suspended_trial_is_not_waited_for(folder, trial):
+    other = trial("never pauses")
+    other.send(signal.SIGSTOP)
+    start, said = time.monotonic(), []
+    with notices_to(said.append), device_lock(CPU):
+        pass
+    other.send(signal.SIGCONT)
+    assert said == []
+    assert time.monotonic() - start < pauses.SETTLE
+
+
+def test_a_trial_that_does_not_pause_is_waited_for_once(folder, trial, monkeypatch):
+    monkeypatch.setattr(pauses, "SETTLE", 0.1)
+    trial("never pauses")
+    said = []
+    with notices_to(said.append):
+        for _ in range(2):
+            with device_lock(CPU):
+                pass
+    assert len(said) == 1
 
 
 def test_a_dead_measurement_does_not_stop_trials(folder):
