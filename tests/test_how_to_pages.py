@@ -40,8 +40,7 @@ if words[:1] == ["search"]:
     words += [] if "--space" in given or "--study" in given else ["--space", "small"]
     words += [word for setting in {small!r} for word in ("--set", setting)]
 elif words[:1] == ["train"]:
-    words = [word for word in words if word != "--best"]  # the smallest study may have nothing to recommend
-    words += ["--set", "full_training.epochs=1", "--network", "backbone"]
+    words += ["--set", "full_training.epochs=1", *([] if "--best" in given else ["--network", "backbone"])]
 sys.argv[1:] = words
 sys.exit(main())
 """

@@ -10,7 +10,7 @@ from typing import Any
 import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
-from eenas.errors import StorageError, StudyError
+from eenas.errors import EenasError, StorageError, StudyError
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.study.context.study_context import StudyContext
 from eenas.study.experimental import experimental
@@ -112,6 +112,8 @@ def _run_trials(
                 study.optimize(objective, n_trials=1, callbacks=[after_trial], catch=(Exception,))
             trouble = objective.stopped_by()
         except KeyboardInterrupt:
+            with suppress(EenasError):  # the next search does it otherwise
+                opened.recovery.run()
             listener(Notice("stopped; rerun the command to continue"))
             return
         except Exception as error:
