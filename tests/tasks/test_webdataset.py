@@ -69,6 +69,33 @@ def test_the_samples_are_those_of_the_members_in_order(tmp_path):
     assert load_task(f"webdataset:{tmp_path}/train-{{001..002}}.tar").digest != starred.digest
 
 
+@pytest.mark.parametrize(
+    ("names", "sources"),
+    [
+        (["training-0", "Testing-0"], ["train", "train", "train", "test"]),
+        (["imagenet1k-train-0", "imagenet1k-validation-0"], ["train", "validation", "validation", "train"]),
+        (["crash-test-train0", "crash-test-valid0"], ["train", "validation", "validation", "train"]),
+        (["a", "b"], ["train"] * 4),
+        (["test-0", "test-1"], ["train"] * 4),
+    ],
+)
+def test_a_word_of_a_name_tells_the_source(tmp_path, names, sources):
+    for number, name in enumerate(names):
+        write(tmp_path / f"{name}.tar", members(range(60 * number, 60 * number + 60)))
+    assert [split.source for split in load_task(f"webdataset:{tmp_path}").splits] == sources
+
+
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [(["train-0", "extra-0"], r"extra-0.tar names no source"), (["val-0", "test-0"], r"without train files")],
+)
+def test_names_that_do_not_tell_the_source_are_refused(tmp_path, names, match):
+    for number, name in enumerate(names):
+        write(tmp_path / f"{name}.tar", members(range(60 * number, 60 * number + 60)))
+    with pytest.raises(TaskError, match=match):
+        load_task(f"webdataset:{tmp_path}")
+
+
 def test_names_of_classes_come_from_labels_or_a_file(tmp_path):
     write(tmp_path / "a.tar", members(range(60), names=["dog", "cat"]))
     assert load_task(f"webdataset:{tmp_path}").classes == ("cat", "dog")
@@ -104,6 +131,8 @@ def test_the_index_is_made_once(tmp_path, cache, monkeypatch):
         ([("some/9.png", png(9)), ("some/9.json", b"{}")], r"9.json: the label is None"),
         ([("some/9.png", png(9)), ("some/9.cls", b"\xff")], r"9.cls: not a label"),
         ([("some/9.png", png(9)), ("some/9.cls", b"99999")], r"number them from 0"),
+        ([("some/9.png", png(9)), ("some/9.cls", b"9" * 5000)], r"9.cls: the label is .*5,000 long"),
+        ([("some/9.png", png(9)), ("some/9.cls", b"a\x1b[31m\nb")], r"9.cls: the label is 'a.x1b\[31m.nb'; store"),
         ([("some/9.png", png(9, deep=True)), ("some/9.cls", b"1")], r"9.png: has more than 8 bits"),
     ],
 )
@@ -119,6 +148,8 @@ def test_files_that_are_missing_cut_off_or_packed_are_refused(tmp_path):
         load_task(f"webdataset:{tmp_path}")
     with pytest.raises(TaskError, match=r"train-007.tar: no such file; correct the pattern"):
         load_task(f"webdataset:{tmp_path}/train-{{007..009}}.tar")
+    with pytest.raises(TaskError, match="no such file"):
+        load_task(f"webdataset:{tmp_path}/train-{{0..{'9' * 5000}}}.tar")
     path = write(tmp_path / "a.tar", members(range(60)))
     whole = path.read_bytes()
     for length in (600, 1000, len(whole) // 2, len(whole) // 4, 4 * 512 * 30):

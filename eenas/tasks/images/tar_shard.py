@@ -26,7 +26,8 @@ from eenas.tasks.images.picture import bounded, image_endings, opened
 MOST_MEMBER = 1 << 28
 """The largest member in bytes that is read."""
 _LABELS, _KEYS = (".cls", ".json"), ("label", "cls", "class")
-_MOST_LABEL = 1 << 16  # bytes
+_MOST_LABEL = 1 << 16  # bytes of a member
+_LONGEST_CLASS = 255  # characters
 _GREY = ("1", "L", "LA", "La")
 _RULES = 1  # increase the number when the index changes: all shards are read again
 
@@ -153,9 +154,10 @@ def _label(path: Path, name: str, kind: str, content: bytes) -> str:
         value: Any = text if kind == ".cls" else _of_table(parse_json(text))
     except (UnicodeDecodeError, SpecError, ValueError) as error:
         raise _bad(path, name, f"not a label ({shortened_error(error)})", "store a class number or name") from None
-    if isinstance(value, bool) or not isinstance(value, int | str) or not str(value).strip():
+    label = "" if isinstance(value, bool) or not isinstance(value, int | str) else str(value).strip()
+    if not label or label != one_line(label) or len(label) > _LONGEST_CLASS:
         raise _bad(path, name, f"the label is {shortened(value)}", "store a class number or name")
-    return str(value).strip()
+    return label
 
 
 def _of_table(table: Any) -> Any:

@@ -19,6 +19,7 @@ from eenas.errors import PictureError, TaskError
 from eenas.escaping import one_line, shortened
 from eenas.tasks.images.frame import Fit, Frame, Size
 from eenas.tasks.images.image_files import in_threads
+from eenas.tasks.images.layout import ROLES
 from eenas.tasks.images.picture import prepare_picture
 from eenas.tasks.images.pixels import Pixels
 from eenas.tasks.images.tar_shard import TarShard
@@ -27,8 +28,7 @@ from eenas.tasks.task import Source, Task, assemble
 
 CLASSES = "classes.txt"
 """The file beside the tar files that names the classes, one a line; without it, they are named by their labels."""
-_SOURCES: dict[str, SourceName] = {"train": "train", "val": "validation", "valid": "validation", "test": "test"}
-_RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+_RANGE = re.compile(r"\{(\d{1,9})\.\.(\d{1,9})\}")
 _MOST_SHARDS = 1 << 17
 
 
@@ -102,10 +102,11 @@ def webdataset_task(
 ) -> Task:
     """Return the task in tar files: a folder of them, or a pattern with `*`, `?` and `{000..127}`.
 
-    Files whose names begin with `train`, `val` or `test` are that source; without such names, all are the train source.
+    A word of a file's name (`ROLES`) tells its source; if all files have the same or none, they are the train source.
     The count of samples comes from an index of each file, which is made once and cached.
 
-    Raises TaskError if no file fits, a file or member is damaged, or the labels contradict each other.
+    Raises TaskError if no file fits, only some names tell a source, none of several sources is train, a file or member
+    is damaged, or the labels contradict each other.
     """
     shown = one_line(str(pattern))
     files = _files(pattern)
@@ -114,9 +115,8 @@ def webdataset_task(
             f"{shown}: no tar file; webdataset:PATTERN takes a folder of .tar files or train-{{000..127}}.tar"
         )
     by_source: dict[SourceName, list[TarShard]] = {}
-    named = any(_source_of(file) == "train" for file in files)
-    for file, shard in zip(files, in_threads(TarShard.of, files), strict=True):
-        by_source.setdefault((_source_of(file) or "train") if named else "train", []).append(shard)
+    for source, shard in zip(_sources_of(files, shown), in_threads(TarShard.of, files), strict=True):
+        by_source.setdefault(source, []).append(shard)
     pixels = {source: ShardPixels(shards, input_size, fit or "crop") for source, shards in by_source.items()}
     names, numbers = _classes({label for each in pixels.values() for label in each.labels}, files[0].parent)
     sources: dict[SourceName, Source] = {}
@@ -130,7 +130,7 @@ def webdataset_task(
 
 def _files(pattern: Path) -> list[Path]:
     """Return the files of a folder or pattern in the order of their names. Raises TaskError for a missing one."""
-    if pattern.is_dir():
+    if os.path.isdir(pattern):
         return sorted(path for path in pattern.glob("*.tar") if not path.name.startswith("."))
     text = str(pattern)
     ranges = [(first, last) for first, last in _RANGE.findall(text)]
@@ -152,9 +152,23 @@ def _files(pattern: Path) -> list[Path]:
     return found
 
 
+def _sources_of(files: Sequence[Path], shown: str) -> list[SourceName]:
+    """Return the source of each file. Raises TaskError if the names do not tell it."""
+    found = [_source_of(file) for file in files]
+    if len(set(found)) == 1:
+        return ["train"] * len(files)
+    told = [source for source in found if source is not None]
+    if len(told) < len(found):
+        file = one_line(files[found.index(None)].name)
+        raise TaskError(f"{shown}: {file} names no source, other files do; put train, val or test in its name")
+    if "train" not in told:
+        raise TaskError(f"{shown}: validation and test files without train files; add some, or give one kind")
+    return told
+
+
 def _source_of(file: Path) -> SourceName | None:
-    word = re.match(r"[a-z]*", file.name.lower())
-    return _SOURCES.get("validation"[:3] if word and word[0] == "validation" else word[0] if word else "")
+    words = re.split(r"[^a-z]+", file.stem.lower())
+    return next((ROLES[word] for word in reversed(words) if word in ROLES), None)
 
 
 def _classes(labels: set[str], folder: Path) -> tuple[tuple[str, ...], dict[str, int]]:
@@ -174,7 +188,7 @@ def _classes(labels: set[str], folder: Path) -> tuple[tuple[str, ...], dict[str,
         names = tuple(str(number) for number in range(highest + 1))
     if highest >= len(names):
         raise TaskError(
-            f"{one_line(str(folder / CLASSES))}: {len(names)} names, but a label is {highest}; add the names"
+            f"{one_line(str(folder / CLASSES))}: {len(names)} names, but a label is {shortened(highest)}; add the names"
         )
     return names, {label: int(label) for label in labels}
 
