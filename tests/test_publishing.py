@@ -68,3 +68,14 @@ def test_the_changelog_keeps_to_its_form() -> None:
     kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
     assert kinds
     assert set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}
+
+
+def test_the_changelog_names_files_that_exist_and_says_nothing_twice() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:docs|studies|search_spaces|dashboards)/[\w./-]+)`", text))
+    assert named
+    assert [name for name in sorted(named) if not (ROOT / name).exists()] == []
+    sentences = [each for each in re.split(r"(?<=\.)\s+|^- ", text, flags=re.MULTILINE) if len(each) > 30]
+    assert {each for each in sentences if sentences.count(each) > 1} == set()
+    items = re.findall(r"^- .*(?:\n  .*)*", text, re.MULTILINE)
+    assert [item for item in items if not item.endswith((".", ".`"))] == []
