@@ -40,7 +40,10 @@ class RunningWorker(Protocol):
         """Return the messages since the last call. The last one of a worker is `Ended`."""
 
     def stop(self) -> None:
-        """Ask the worker to end its trial and itself."""
+        """Ask the worker to give its trial back and to end, also if it is suspended."""
+
+    def wake(self) -> None:
+        """Let the worker go on if it is suspended."""
 
     def kill(self) -> None:
         """End the worker at once."""

@@ -67,6 +67,13 @@ class WorkerProcess:
     def stop(self) -> None:
         """See `RunningWorker.stop`."""
         self._process.terminate()
+        self.wake()
+
+    def wake(self) -> None:
+        """See `RunningWorker.wake`."""
+        if self._process.pid is not None and self._process.is_alive():  # else another process may have its number
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGCONT)
 
     def kill(self) -> None:
         """See `RunningWorker.kill`. It returns when the process is gone."""

@@ -83,6 +83,9 @@ class RayWorker:
         """See `RunningWorker.stop`."""
         self._cluster.ray.cancel(self._task, force=False)
 
+    def wake(self) -> None:
+        """See `RunningWorker.wake`. Nothing of Ray suspends a task."""
+
     def kill(self) -> None:
         """See `RunningWorker.kill`."""
         if not self._ended:

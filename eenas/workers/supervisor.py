@@ -71,8 +71,11 @@ class Supervisor:
     def _look(self) -> bool:
         """Handle the messages of all workers, and return whether there were any."""
         heard = False
+        is_over = any(slot.ended is not None and slot.ended.how in ("done", "late") for slot in self._slots)
         for slot in self._slots:
             if slot.ended is None:
+                if is_over:  # one that is suspended would never learn it
+                    slot.running.wake()
                 for message in slot.running.messages():
                     heard = True
                     self._handle(slot, message)
@@ -95,9 +98,9 @@ class Supervisor:
 
     def _replace(self, slot: Slot, ended: Ended) -> None:
         slot.deaths.append(ended.reason)
+        slot.ended = ended
         self._progress.forget(slot.number)
         if len(slot.deaths) >= DEATHS:
-            slot.ended = ended
             raise StudyError(
                 f"worker {slot.number} died {DEATHS} times in a row: {ended.reason}; fix the cause and rerun the "
                 "command, finished trials are kept"
@@ -106,7 +109,7 @@ class Supervisor:
             Notice(f"worker {slot.number} died: {ended.reason}; another one is started, and its trial is run again")
         )
         slot.running.kill()
-        slot.running = self._launch(slot.number)
+        slot.running, slot.ended = self._launch(slot.number), None
 
     def _end_all(self) -> None:
         """End every worker: those that run give their trials back first. A second Ctrl-C kills them."""

@@ -18,7 +18,7 @@ class Scripted:
     """A worker that says what it was given, one message at each look, and waits for its end if that has none."""
 
     def __init__(self, *script):
-        self.script, self.was_stopped, self.was_killed = deque(script), False, False
+        self.script, self.was_stopped, self.was_killed, self.was_woken = deque(script), False, False, False
 
     def messages(self):
         if self.script:
@@ -26,10 +26,15 @@ class Scripted:
             if isinstance(message, BaseException):
                 raise message
             return [message]
-        return [Ended("stopped")] if self.was_stopped else []
+        return [Ended("stopped")] if self.was_stopped else []  # until then it is at work, or suspended
 
     def stop(self):
         self.was_stopped = True
+
+    def wake(self):
+        if not self.was_woken:
+            self.was_woken = True
+            self.script.append(Ended("done"))
 
     def kill(self):
         self.was_killed = True
@@ -79,6 +84,25 @@ def test_a_worker_that_dies_three_times_in_a_row_ends_the_search():
         launched.supervisor.run()
     assert launched.workers[1].was_stopped
     assert all(worker.was_killed for worker in launched.workers if worker is not launched.workers[0])
+
+
+def test_a_worker_that_cannot_be_replaced_is_not_waited_for(monkeypatch):
+    class Full(Launched):
+        def __call__(self, number):
+            if self.workers:
+                raise MachineError("no process can be started")
+            return super().__call__(number)
+
+    monkeypatch.setattr(Scripted, "stop", None)
+    with pytest.raises(MachineError, match="no process can be started"):
+        Full([[DIED]]).supervisor.run()
+
+
+@pytest.mark.parametrize("how", ["done", "late"])
+def test_a_suspended_worker_is_woken_when_the_study_is_over(how):
+    launched = Launched([[Reached("study")]], [[Reached("study"), Ended(how)]])
+    assert launched.supervisor.run() is False
+    assert [worker.was_woken for worker in launched.workers] == [True, False]
 
 
 def test_a_finished_trial_makes_the_deaths_count_anew():

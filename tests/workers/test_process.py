@@ -1,0 +1,65 @@
+"""A worker process: a suspended one gives its trial back when it is asked to end, and goes on when it is woken."""
+
+import os
+import pickle
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from eenas.workers.messages import Ended
+from eenas.workers.places import WorkerPlace
+from eenas.workers.process import WorkerProcess
+
+pytestmark = pytest.mark.slow
+SOON = 60.0
+
+
+class Job:
+    """What takes `seconds` to read, after a file tells that it began."""
+
+    def __init__(self, began, seconds):
+        self.code = f"import pathlib, time; pathlib.Path({str(began)!r}).touch(); time.sleep({seconds})"
+
+    def __reduce__(self):
+        return exec, (self.code,)
+
+
+def suspended(folder, seconds):
+    began = folder / "began"
+    worker = WorkerProcess(pickle.dumps(Job(began, seconds)), WorkerPlace(None, 1), folder / "worker-1.log")
+    until(began.exists)
+    os.kill(worker._process.pid, signal.SIGSTOP)
+    until(lambda: Path(f"/proc/{worker._process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T")
+    return worker
+
+
+def until(holds):
+    deadline = time.monotonic() + SOON
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def end_of(worker):
+    found = []
+    until(lambda: found.extend(worker.messages()) or found)
+    worker.kill()
+    worker.wake()  # of a process that is gone: nothing
+    return found[-1]
+
+
+def test_a_suspended_worker_gives_its_trial_back_when_it_is_stopped(tmp_path):
+    worker = suspended(tmp_path, 600)
+    assert worker.messages() == []
+    worker.stop()
+    assert end_of(worker) == Ended("stopped")
+
+
+def test_a_suspended_worker_goes_on_when_it_is_woken(tmp_path):
+    worker = suspended(tmp_path, 0.5)
+    time.sleep(1.0)
+    assert worker.messages() == []
+    worker.wake()
+    assert end_of(worker).how == "died"  # the job that it read was none
