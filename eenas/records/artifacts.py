@@ -20,7 +20,7 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-]*")
 _REFERENCE = re.compile(rf"({_NAME.pattern})@sha256:([0-9a-f]{{64}})")
 
 _FIX_MISSING = "give the --artifacts that the study was started with, or restore it if it was deleted"
-"""A study does not record its place of artifacts, which may have another path on each machine."""
+"""The fix names no place: the store may have another path on each machine. See `StudyArtifacts`."""
 
 
 class ArtifactStore:

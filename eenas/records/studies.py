@@ -12,7 +12,7 @@ from eenas.errors import StudyError
 from eenas.escaping import shortened
 from eenas.records.database import Database
 from eenas.records.rows import read_body, read_record, read_table
-from eenas.records.tables import CLAIMS, LEARNING_CURVES, PROGRESS, RERUNS, STUDIES, TOKENS, TRIALS
+from eenas.records.tables import CLAIMS, LEARNING_CURVES, PROGRESS, RERUNS, STORES, STUDIES, TOKENS, TRIALS
 
 MARK = "eenas:token"
 """The system attribute of Optuna's study with the token of its record."""
@@ -84,7 +84,7 @@ class StudyRecords:
         if self.get(name) is not None:
             return False
         with self._database.transaction() as connection:
-            for own in (TRIALS, LEARNING_CURVES, TOKENS, PROGRESS, CLAIMS, RERUNS):
+            for own in (TRIALS, LEARNING_CURVES, TOKENS, PROGRESS, CLAIMS, RERUNS, STORES):
                 connection.execute(delete(own).where(own.c.study == name))
         return self._database.change(delete(STUDIES).where(STUDIES.c.name == name))
 

@@ -124,3 +124,10 @@ RERUNS = Table(
     *(_key("study"), _key("number", Integer), *_values("run_by", kind=Integer)),
     info=_says("Which trial runs again a trial that was cut off: the first one to start."),
 )
+
+STORES = Table(
+    "eenas_stores",
+    METADATA,
+    *(_key("study"), *_values("key", "place")),
+    info=_says("The artifact store of a study: the key of the object that shows it, and where it was last used."),
+)

@@ -10,6 +10,7 @@ from eenas.progress import Notice
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
 from eenas.records.stores.places import ArtifactPlace
+from eenas.records.stores.study_artifacts import StudyArtifacts
 from eenas.records.studies import StudyRecord
 from eenas.results.read import code_folder
 from eenas.results.results import StudyResults
@@ -57,6 +58,7 @@ class SearchedStudy:
 
         study = self.reference
         store = ArtifactStore.beside(study.storage, study.artifacts, create=False, trust_code=study.trust_code)
+        StudyArtifacts(self.database, self.record.name, store.objects).check()
         accept, listener = study.accept_changed_data, study.listener
         task, spec = same_data(self.record, store, self.settings.task, load, accept=accept, listener=listener)
         check_objects(self.results, self.record, task, study.backbone)

@@ -14,6 +14,7 @@ from eenas.measurement.node import NODE
 from eenas.names import check_name
 from eenas.progress import Notice
 from eenas.records.claims import Claims
+from eenas.records.stores.study_artifacts import StudyArtifacts
 from eenas.records.studies import MARK, StudyRecord, StudyRecords
 from eenas.specs import digest, to_table
 from eenas.study.context.backbone.prepared_backbone import prepare_backbone
@@ -141,10 +142,11 @@ def open_shared(
 def _open(
     context: StudyContext, name: str, identity: dict[str, Any], folder: Path | None, is_steady: Callable[[], bool]
 ) -> OpenStudy:
-    context = _prepared(context)
     records = StudyRecords(context.database)
     if records.delete_orphaned(name):
         context.listener(Notice(f"the study {name!r} was deleted in Optuna; it starts again"))
+    StudyArtifacts(context.database, name, context.artifacts.objects).keep(context.listener)
+    context = _prepared(context)
     study = open_study(open_storage(context.database), name, context.settings, context.sampler)
     facts, known = context.facts_table(folder), records.get(name)
     facts[DATA] = keep_contents(context.task, known, context.artifacts)

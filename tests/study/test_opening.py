@@ -6,7 +6,7 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from eenas.errors import StudyError
+from eenas.errors import StorageError, StudyError
 from eenas.progress import Notice
 from eenas.records.studies import StudyRecords
 from eenas.study import opening as module
@@ -132,3 +132,14 @@ def test_warnings_are_kept_with_the_context_and_said(made, monkeypatch):
     monkeypatch.setattr(module, "guessing_teacher", lambda context: "")
     assert opened(made(), "s").context.warnings == ("the samples were seen",)
     assert {"as a remark", "warning: the samples were seen"} <= set(said(made))
+
+
+def test_a_worker_with_other_artifacts_is_refused_before_it_makes_anything_again(made, tmp_path, monkeypatch):
+    opened(made(), "mine")
+    with monkeypatch.context() as patched:
+        patched.setattr(module, "prepare_backbone", lambda context: pytest.fail("the backbone was prepared again"))
+        with pytest.raises(StorageError, match=r"these are not the artifacts of the study 'mine'"):
+            opened(made(artifacts=tmp_path / "other"), "mine")
+    opened(made(artifacts=tmp_path / "other"), "another")
+    (tmp_path / "eenas.artifacts").rename(tmp_path / "moved")
+    opened(made(artifacts=tmp_path / "moved"), "mine")
