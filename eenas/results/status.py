@@ -76,7 +76,8 @@ class StudyStatus:
     """The status of a study at one moment.
 
     `ended` of `total` trials are recorded, by state in `states`; `running` and `waiting` are those in Optuna that are
-    not. `leases` are those of the whole storage. `pace` is None before the third trial has ended. `others` are the
+    not. Waiting ones are the queued first trials, of which there may be more than `total`, and those that were cut off.
+    `leases` are those of the whole storage. `pace` is None before the third trial has ended. `others` are the
     names of the other studies in the storage.
     """
 

@@ -106,6 +106,16 @@ def test_a_study_without_a_worker_and_one_that_is_done(kept: Kept) -> None:
     assert "time left: none, all trials have ended" in status_lines(done)
 
 
+def test_queued_designs_beyond_the_total_are_not_trials_to_come(kept: Kept) -> None:
+    for number in range(10):
+        kept.optuna.enqueue_trial({"x": number})
+    kept.add(0.5, 500)
+    assert "in Optuna: 10 queued" in status_lines(status(kept.url))
+    for _ in range(9):
+        kept.add(0.5, 500)
+    assert "in Optuna: 10 queued beyond the total (a larger --trials runs them)" in status_lines(status(kept.url))
+
+
 def test_a_study_that_has_just_begun(kept: Kept) -> None:
     kept.work("far-host:7", doing="starting")
     found = status(kept.url)

@@ -32,7 +32,10 @@ def status_lines(status: StudyStatus) -> list[str]:
     """Return the lines on trials, pace, time left and the best network."""
     states = ", ".join(f"{number} {state}" for state, number in status.states.items())
     moving = [f"{status.running} running"] if status.running else []
-    moving += [f"{status.waiting} waiting to be run again"] if status.waiting else []
+    if status.waiting:
+        moving.append(
+            f"{status.waiting} queued" + (" beyond the total (a larger --trials runs them)" if status.is_done else "")
+        )
     lines = [
         f"study {status.study} in {status.storage}",
         f"trials: {status.ended} of {status.total} ended" + (f" ({states})" if states else ""),
