@@ -124,6 +124,7 @@ def test_the_index_is_made_once(tmp_path, cache, monkeypatch):
     ("extra", "match"),
     [
         ([("some/9.png", b"not a picture"), ("some/9.cls", b"1")], r"a.tar: some/9.png: .*replace or remove"),
+        ([("some/9.png", png(9)[:-60]), ("some/9.cls", b"1")], r"a.tar: some/9.png: .*replace or remove"),
         ([("some/9.png", png(9))], r"some/9: the sample has no .cls or .json member"),
         ([("some/9.cls", b"1")], r"some/9: the sample has no image"),
         ([("some/9.png", png(9)), ("some/9.jpg", png(8)), ("some/9.cls", b"1")], r"9.jpg: its sample has two"),
