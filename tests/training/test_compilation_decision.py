@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from torch import nn
 
 from eenas.errors import OutOfMemoryError, TrainingError
 from eenas.networks.exit_pass import ExitPass
@@ -49,6 +50,31 @@ def test_the_network_gets_no_hooks(task):
     network = network_for(task)
     with ExitPass(CompiledNetwork(network, [(None, False)]).copies[0], None, equilibrium=False):
         assert not any(part._forward_hooks for part in network.modules())
+
+
+def test_a_module_that_replaces_a_buffer_is_refused(task, monkeypatch):
+    eager(monkeypatch)
+    monkeypatch.setattr(decision, "SHORTEST", 0.0)
+
+    class Replacing(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("mean", torch.zeros(()))
+
+        def forward(self, x):
+            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean()
+            return x - self.mean
+
+    def replacing():
+        network = network_for(task)
+        network.branches.at("0").append(Replacing())
+        return network
+
+    with pytest.raises(TrainingError, match=r"Replacing replaces its buffer 'mean', .* or set compile to false"):
+        run(replacing(), task, spec=spec(True))
+    report = run(network := replacing(), task, spec=spec("auto"))
+    assert "replaces its buffer" in report.compiled["0"]["why"]
+    assert network.state_dict()["branches.0.4.mean"] != 0
 
 
 @pytest.mark.parametrize(("times", "used"), [((0.5, 0.1), True), ((1e6, 0.1), False), ((0.5, 2.0), False)])

@@ -22,7 +22,7 @@ class CompiledNetwork(nn.Module):
 
     Hooks that stay make a pass compilable, so each kind of pass runs a copy of the network's modules that shares all
     parameters and buffers; the network itself gets no hooks, and its state dict has the same keys. `modes` are the
-    kinds of passes.
+    kinds of passes. What a forward pass stores in other attributes stays in the copy.
     """
 
     def __init__(self, network: EarlyExitNetwork, modes: Iterable[Options]) -> None:
@@ -35,13 +35,23 @@ class CompiledNetwork(nn.Module):
             for copy, mode in zip(self._networks(), self.modes, strict=True)
         ]
         self._compiled = [torch.compile(each.__enter__()) for each in self._passes]
+        self._buffers_of = [list(_buffers(copy)) for copy in self.copies]
         self._last = 0
 
     def forward(self, x: Tensor, *, equilibrium: bool = False, exits: Sequence[int] | None = None) -> list[Tensor]:
-        """Return what the network's own `forward` returns, up to rounding."""
+        """Return what the network's own `forward` returns, up to rounding.
+
+        Raises TrainingError if a module replaces a buffer, which the network would not have then.
+        """
         index = self.modes.index((None if exits is None else tuple(exits), equilibrium))
         self._last = index
         found: list[Tensor] = self._compiled[index](x)
+        for module, name, shared in self._buffers_of[index]:
+            if module._buffers.get(name) is not shared:
+                raise TrainingError(
+                    f"{type(module).__name__} replaces its buffer {name!r}, so compiled passes would lose it; "
+                    f"change it in place (self.{name}.copy_(...)), or set compile to false"
+                )
         return found
 
     def auxiliary_losses(self, labels: Tensor, exits: Sequence[int] | None = None) -> list[Tensor | None]:
@@ -56,6 +66,13 @@ class CompiledNetwork(nn.Module):
 
     def _networks(self) -> list[EarlyExitNetwork]:
         return [each for each in self.copies if isinstance(each, EarlyExitNetwork)]
+
+
+def _buffers(network: nn.Module) -> Iterator[tuple[nn.Module, str, Tensor]]:
+    """Yield the buffers of a network with their module and their name in it."""
+    for module in network.modules():
+        for name, buffer in module.named_buffers(recurse=False):
+            yield module, name, buffer
 
 
 @contextmanager
