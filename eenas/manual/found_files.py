@@ -5,19 +5,19 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from eenas.backbones.models.names import backbone_names
+from eenas.backbones.weights.weight_files import ENDINGS as WEIGHTS
 from eenas.errors import EenasError, TaskError
 from eenas.escaping import one_line
 from eenas.files import is_hidden
 from eenas.tasks.images.image_files import is_image
 from eenas.tasks.images.layout import find_layout
+from eenas.tasks.inputs import Kind
 from eenas.tasks.load import load_task
 from eenas.tasks.text.text_files import ENDINGS as TEXTS
+from eenas.tasks.text.text_task import SOURCES
 
-InputKind = Literal["images", "series", "text", "graphs"]
-WEIGHTS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
 _MOST = 20
 """The most files of one kind that are read."""
 
@@ -27,7 +27,7 @@ class FoundTask:
     """Data by their `task.spec`, with the kind of input and a description in words."""
 
     spec: str
-    kind: InputKind
+    kind: Kind
     words: str
 
 
@@ -91,6 +91,10 @@ def _data(folder: Path, entries: list[Path]) -> Iterator[tuple[str, Path]]:
         found = [each for each in entries if each.is_file() and each.suffix.lower() in endings]
         if kind == "ts":  # a pair of files NAME_TRAIN and NAME_TEST is one task
             found = [each for each in found if not each.stem.upper().endswith("_TEST")]
+        elif kind == "text":  # the tables of validation and test beside `train` belong to its task
+            trains = {each.suffix.lower() for each in found if each.stem.lower() in SOURCES["train"]}
+            others = (*SOURCES["validation"], *SOURCES["test"])
+            found = [each for each in found if each.stem.lower() not in others or each.suffix.lower() not in trains]
         yield from ((kind, each) for each in found[:_MOST])
 
 
@@ -118,7 +122,7 @@ def _task(kind: str, path: Path, shown: str) -> FoundTask:
             kind, task = "graphs", load_task(f"graphs:{path}")
     else:
         task = load_task(f"{kind}:{path}")
-    held: InputKind = task.inputs.kind  # type: ignore[assignment]  # embedded readers make these kinds only
+    held = task.inputs.kind
     count = sum(len(split) for split in task.splits)
     nouns = {"text": "texts"}
     return FoundTask(

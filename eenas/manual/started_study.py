@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from eenas.manual.found_files import FoundFiles, FoundTask, InputKind
+from eenas.manual.found_files import FoundFiles, FoundTask
 from eenas.manual.keys import KeyText, keys
 from eenas.manual.type_words import value_words
+from eenas.tasks.inputs import Kind
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +22,7 @@ class _Start:
     """Epochs of the training of the backbone."""
 
 
-STARTS: Mapping[InputKind, _Start] = {
+STARTS: Mapping[Kind, _Start] = {
     "images": _Start(backbone="mobilenetv2_100", weights="pretrained", space="default", prepare=7),
     "series": _Start(backbone="series_resnet", weights="none", space="series", prepare=10),
     "text": _Start(backbone="text_transformer", weights="none", space="text", prepare=12),

@@ -100,6 +100,20 @@ def test_arrays_texts_networks_and_weights(folder: Path) -> None:
     assert '# spec = "text:mails.csv"  # 40 texts in 2 classes' in text
 
 
+def test_tables_of_validation_and_test_belong_to_the_task_of_train(tmp_path: Path) -> None:
+    table = "text,label\n" + "".join(f"mail {n},{'ab'[n % 2]}\n" for n in range(40))
+    for name in ("dev.csv", "test.csv", "train.csv", "test.tsv"):
+        (tmp_path / name).write_text(table if name.endswith("csv") else table.replace(",", "\t"))
+    found = find_files(tmp_path)
+    assert [(each.spec, each.words) for each in found.tasks] == [
+        ("text:test.tsv", "40 texts in 2 classes"),
+        ("text:train.csv", "120 texts in 2 classes"),
+    ]
+    (tmp_path / "test.tsv").unlink()
+    started(tmp_path)
+    assert load_settings(tmp_path / "study.toml")[0].task.spec == "text:train.csv"
+
+
 def test_weights_called_after_a_backbone_choose_it(folder: Path) -> None:
     (folder / "resnet18-f37072fd.pth").write_bytes(b"")
     started(folder)

@@ -17,6 +17,8 @@ from eenas.errors import WeightsError, nearest
 from eenas.escaping import shortened
 from eenas.progress import Listener, silent
 
+ENDINGS = (".safetensors", ".pt", ".pth", ".bin", ".ckpt")
+"""How names of weights files end."""
 _UNPACKED = 2  # largest ratio of the entries' size to the file's; torch.save does not compress
 _LARGEST_PICKLE = 1 << 28  # bytes of the part without tensors
 _LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the first bytes of torch.save files before the zip format
@@ -41,9 +43,7 @@ def find_weights(text: str, relative_to: Path | None = None) -> Path:
         ) from None
     if folder is not None:
         try:
-            names = sorted(
-                path.name for path in folder.iterdir() if path.suffix in (".safetensors", ".pt", ".pth", ".bin")
-            )
+            names = sorted(path.name for path in folder.iterdir() if path.suffix in ENDINGS)
         except OSError:  # an unreadable folder
             names = []
         there = f"such as {folder / names[0]}" if names else "which this folder does not contain"
