@@ -47,6 +47,9 @@ def test_a_job_file_is_written_and_named(eenas, tmp_path, words, file, next_):
     [
         (("slurm", *FLAGS, "--backbne", "x"), "No such option: --backbne"),
         (("slurm", *FLAGS, "--trials", "many"), "Invalid value for '--trials'"),
+        (("slurm", *FLAGS, "--trials", "0"), "trials must be at least 1, got 0"),
+        (("ray", *FLAGS, "--set", "search.trails=3"), "trails"),
+        (("slurm", *FLAGS, "--study", "missing.toml"), "missing.toml"),
         (("slurm",), "a job needs the flags of its search"),
         (("slurm", "--backbone", "resnet50"), "cannot share an SQLite file"),
         (("ray", *FLAGS, "--ray", "auto"), "--ray is set by the job"),

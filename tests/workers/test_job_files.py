@@ -279,6 +279,9 @@ def test_a_manifest_is_what_the_client_of_kubernetes_reads():
         (lambda: job(flags=("--workers=4",)), "--workers is set by the job"),
         (lambda: job(flags=("--name", "a\nb")), "must have no control characters"),
         (lambda: SlurmOptions(time="tomorrow"), "--time must be MINUTES, HH:MM:SS"),
+        (lambda: SlurmOptions(time="00:04:00"), "--time 00:04:00 must be more than 60 s longer than --before (180 s)"),
+        (lambda: SlurmOptions(time="04:00"), "else a task is queued again as soon as it starts"),
+        (lambda: SlurmOptions(time="4"), "give a longer --time"),
         (lambda: SlurmOptions(before=5), "--before must be from 10 to 3600"),
         (lambda: SlurmOptions(partition="gpu\n#SBATCH --x"), "--partition must be a name of Slurm"),
         (lambda: KubernetesOptions(image="a b"), "--image must be an image"),
@@ -291,6 +294,11 @@ def test_what_a_cluster_would_misread_is_refused(make, said):
     with pytest.raises(SpecError) as error:
         make()
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("time", ["0", "5", "04:01", "00:04:01", "0-00:05", "0-00:04:01", "04:00:00"])
+def test_a_limit_of_slurm_leaves_time_before_the_signal(time):
+    assert SlurmOptions(time=time).time == time
 
 
 def test_sqlite_is_for_one_worker(tmp_path):

@@ -51,7 +51,7 @@ def slurm(
     Example: eenas cluster slurm --workers 8 --backbone resnet50 --trials 200 --storage postgresql://host/db
     --artifacts /shared/study
     """
-    job = _job(context.args, workers=workers, gpus=gpus, cpus=cpus, memory=memory)
+    job = _job(_checked(context.args), workers=workers, gpus=gpus, cpus=cpus, memory=memory)
     chosen = SlurmOptions(time=time, before=before, partition=partition, account=account, constraint=constraint)
     path = _write(slurm_script(job, chosen, Path.cwd()), out or Path(f"{file_part(job.label)}.slurm"), force, 0o755)
     if job.has_secret:
@@ -111,7 +111,7 @@ def ray(
     Example: eenas cluster ray --address http://head:8265 --workers 8 --backbone resnet50 --trials 200
     --storage postgresql://host/db --artifacts /shared/study
     """
-    job = _job(context.args, workers=workers, gpus=gpus, cpus=cpus)
+    job = _job(_checked(context.args), workers=workers, gpus=gpus, cpus=cpus)
     chosen = RayOptions(address=address, runtime_env=runtime_env)
     path = _write(ray_script(job, chosen, Path.cwd()), out or Path(f"{file_part(job.label)}.sh"), force, 0o755)
     if job.has_secret:
@@ -133,6 +133,18 @@ def parsed(flags: Sequence[str]) -> dict[str, Any]:
     except WRONG_FLAGS as error:
         text = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).rstrip(".")
         raise SpecError(f"a flag of the search: {text}; `eenas search --help` lists them") from None
+
+
+def _checked(flags: Sequence[str]) -> Sequence[str]:
+    """Return the flags. Raises SpecError for settings that no search takes, in the files of this folder, too."""
+    from eenas.study.settings.shortcuts import Shortcuts
+    from eenas.study.settings.study_spec import load_settings
+
+    given = parsed(flags)
+    if given["study"] or given["backbone"]:  # else `_job` says what is missing
+        names = ("study", "backbone", "task", *Shortcuts.__annotations__)
+        load_settings(**{name: given[name] for name in names}, overrides=given["overrides"] or ())
+    return flags
 
 
 def _job(flags: Sequence[str], **resources: Any) -> ClusterJob:

@@ -9,8 +9,10 @@ from eenas.errors import SpecError
 from eenas.escaping import shortened
 from eenas.workers.job_files.cluster_job import STORAGE, ClusterJob
 
-_TIME = re.compile(r"(\d{1,3}-)?\d{1,3}(:[0-5]\d){1,2}|\d{1,7}")
+_TIME = re.compile(r"((?P<days>\d{1,3})-)?(?P<first>\d{1,3})(:(?P<second>[0-5]\d))(:(?P<third>[0-5]\d))?|\d{1,7}")
 _WORD = re.compile(r"[\w.,:@&|*()\[\]+-]{1,200}", re.ASCII)
+GRANULARITY = 60
+"""The seconds by which Slurm may send a signal too early."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,14 +31,29 @@ class SlurmOptions:
 
     def __post_init__(self) -> None:
         """Check the forms."""
-        if not _TIME.fullmatch(self.time):
+        if not (found := _TIME.fullmatch(self.time)):
             raise SpecError(f"--time must be MINUTES, HH:MM:SS or DAYS-HH:MM, got {shortened(self.time)}")
         if not 10 <= self.before <= 3600:
             raise SpecError(f"--before must be from 10 to 3600 seconds, got {self.before}")
+        if 0 < _seconds(found) <= self.before + GRANULARITY:  # 0 is no limit
+            raise SpecError(
+                f"--time {self.time} must be more than {GRANULARITY} s longer than --before ({self.before} s), else a "
+                "task is queued again as soon as it starts; give a longer --time"
+            )
         for name in ("partition", "account", "constraint"):
             value = getattr(self, name)
             if value is not None and not _WORD.fullmatch(value):
                 raise SpecError(f"--{name} must be a name of Slurm without blanks, got {shortened(value)}")
+
+
+def _seconds(time: re.Match[str]) -> int:
+    """Return the seconds of a limit: MINUTES, MINUTES:SECONDS, HH:MM:SS, DAYS-HH:MM or DAYS-HH:MM:SS."""
+    if time["first"] is None:
+        return 60 * int(time[0])
+    first, second, third = int(time["first"]), int(time["second"]), int(time["third"] or 0)
+    if time["days"] is None and time["third"] is None:
+        return 60 * first + second
+    return 86_400 * int(time["days"] or 0) + 3600 * first + 60 * second + third
 
 
 def slurm_script(job: ClusterJob, options: SlurmOptions, folder: Path) -> str:
