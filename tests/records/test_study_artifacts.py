@@ -31,7 +31,7 @@ def test_another_store_is_refused_until_it_holds_the_file_that_the_error_names(
     (key,) = (file.name for file in right.iterdir())
     at(database, other, "two").keep()
     for refused in (at(database, other).keep, at(database, other).check):
-        with pytest.raises(StorageError, match=rf"^{other}: these are not .*'one'.*{right}.*a file {key} here"):
+        with pytest.raises(StorageError, match=rf"^{other}: these are not .*'one'.*{right}.*empty file {other}/{key},"):
             refused()
     (other / key).touch()
     at(database, other).check()

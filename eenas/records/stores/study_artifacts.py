@@ -58,8 +58,8 @@ class StudyArtifacts:
             return False
         raise StorageError(
             f"{self._store.label}: these are not the artifacts of the study {self._study!r}, which were last at "
-            f"{shortened(place, 300)}; give that --artifacts; if they are lost, put a file {key} here, and what is "
-            "missing is made again"
+            f"{shortened(place, 300)}; give that --artifacts, or, if they are lost, create the empty file "
+            f"{self._store.label}/{key}, and what is missing is made again"
         )
 
     def _known(self) -> tuple[str, str] | None:
