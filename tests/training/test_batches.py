@@ -81,6 +81,23 @@ def test_micro_batches_of_later_steps_are_those_of_the_whole_epoch():
     assert [labels.tolist() for labels in found.labels(1)] == whole
 
 
+def test_augmentation_is_drawn_for_each_micro_batch_of_each_process():
+    drawn = []
+
+    class Spy:
+        @staticmethod
+        def augmented(samples, *, flip, generator):
+            drawn.append(generator.initial_seed())
+            return samples
+
+    for rank in range(2):
+        found = batches(group=ProcessGroup(rank, 2)).in_micro_batches(4)
+        found._samples = Spy
+        assert found.parts == 2
+        assert len(list(found.epoch(0))) == 2 * found.steps()
+    assert len(set(drawn)) == len(drawn)
+
+
 @pytest.mark.parametrize(("processes", "micro"), [(9, None), (1, 2), (5, None)])
 def test_a_part_of_one_sample_is_refused_with_the_size_that_fits(processes, micro):
     task, spec = smallest_task(), TrainingSpec(epochs=1, batch_size=9, micro_batch_size=micro)

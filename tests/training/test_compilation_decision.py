@@ -10,9 +10,11 @@ from eenas.errors import OutOfMemoryError, TrainingError
 from eenas.networks.exit_pass import ExitPass
 from eenas.progress import notices_to
 from eenas.testing.smallest import smallest_task
+from eenas.training.checkpoints import Checkpoint
 from eenas.training.compilation import decision
 from eenas.training.compilation.compiled_network import CompiledNetwork, compiler_errors
 from eenas.training.spec import TrainingSpec
+from eenas.training.trainer import Verdict
 from tests.training.test_trainer import network_for, run
 
 
@@ -91,6 +93,27 @@ def test_auto_takes_what_is_faster_with_the_compilation(task, monkeypatch, times
     assert "a step takes" in told[0].text
 
 
+@pytest.mark.parametrize(("micro", "steps"), [(None, 15), (4, 60)])
+def test_the_measured_steps_are_those_of_micro_batches(task, monkeypatch, micro, steps):
+    eager(monkeypatch)
+    monkeypatch.setattr(decision, "SHORTEST", 0.0)
+    _, report = trained(task, "auto", micro_batch_size=micro)
+    assert report.compiled["0"]["why"].endswith(f"for {steps} steps")
+
+
+@pytest.mark.parametrize("setting", [None, "auto"])
+def test_a_resumed_training_keeps_the_decision_unless_the_setting_changed(task, tmp_path, setting):
+    def part(compile, verdict):
+        checkpoint = Checkpoint(tmp_path / "state.pt")
+        return run(
+            network_for(task), task, spec=spec(compile), checkpoint=checkpoint, after_epoch=lambda report: verdict
+        )
+
+    first = part("auto", Verdict.STOP)
+    assert first.stopped
+    assert part(setting, Verdict.CONTINUE).compiled == (first.compiled if setting == "auto" else {})
+
+
 def test_a_short_training_is_not_compiled(task):
     _, report = trained(task, "auto")
     assert "too short" in report.compiled["0"]["why"]
@@ -105,7 +128,9 @@ def test_a_compiler_that_fails_is_a_notice_or_an_error_with_the_fix(task, monkey
 
     monkeypatch.setattr(torch, "compile", fail)
     monkeypatch.setattr(decision, "SHORTEST", 0.0)
-    _, report = trained(task, "auto")
+    plain, _ = trained(task, None)
+    found, report = trained(task, "auto")
+    assert all(torch.equal(found[name], value) for name, value in plain.items()), "it is measured on a copy"
     assert not report.compiled["0"]["used"]
     assert "no C++ compiler" in report.compiled["0"]["why"]
     with pytest.raises(TrainingError, match=r'no C\+\+ compiler\); set compile to "auto" or false'):
