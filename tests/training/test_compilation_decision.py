@@ -102,7 +102,7 @@ def test_the_measured_steps_are_those_of_micro_batches(task, monkeypatch, micro,
 
 
 @pytest.mark.parametrize("setting", [None, "auto"])
-def test_a_resumed_training_keeps_the_decision_unless_the_setting_changed(task, tmp_path, setting):
+def test_a_resumed_training_keeps_the_decision_unless_the_setting_changed(task, tmp_path, monkeypatch, setting):
     def part(compile, verdict):
         checkpoint = Checkpoint(tmp_path / "state.pt")
         return run(
@@ -111,6 +111,8 @@ def test_a_resumed_training_keeps_the_decision_unless_the_setting_changed(task, 
 
     first = part("auto", Verdict.STOP)
     assert first.stopped
+    again = decision.Compilation(False, "measured again")
+    monkeypatch.setattr(decision.Compilable, "decide", lambda self, *rest: again if self.plan.spec.compile else None)
     assert part(setting, Verdict.CONTINUE).compiled == (first.compiled if setting == "auto" else {})
 
 
