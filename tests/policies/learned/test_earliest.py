@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
+from eenas.policies.fit import Fitting
 from eenas.policies.learned.earliest import UNSURE, halting_gradient, train_earliest
 from eenas.policies.learned.policy_gradient import expected_reward
 from eenas.policies.learned.selection import PRICES, fit_learned
 from eenas.policies.learned.stop_nets import sigmoid
 from eenas.policies.learned.training_data import TrainingData
+from eenas.policies.operating_point import evaluate
+from eenas.policies.rule import Rule
 from tests.policies.tables import deceptive_table, random_table
 
 GENERATOR = np.random.default_rng(0)
@@ -79,3 +82,18 @@ def test_it_is_kept_where_confidence_misleads() -> None:
     found = fit_learned("earliest", table, temperatures)
     assert found.wins(temperatures, "max_softmax")
     assert len(found.shapes) == len(PRICES)
+
+
+def test_the_accuracy_that_is_asked_for_is_reached_on_other_samples_and_costs_less_than_a_coin() -> None:
+    """The bound is two standard errors below 0.7: each of three calibrations has 600 samples, whose error dominates.
+
+    A coin that sends the share s to the final exit has the accuracy 0.5 + 0.45 s and spends 1 + 2 s.
+    """
+    others, asked = deceptive_table(samples=20_000, seed=99), 0.7
+    fits = [Fitting(deceptive_table(seed=seed), Rule(kind="earliest")) for seed in range(3)]
+    reached = [fit.policy(min_accuracy=asked) for fit in fits]
+    assert {policy.kind for policy in reached} == {"earliest"}
+    points = [evaluate(policy, others) for policy in reached]
+    error = np.sqrt(asked * (1 - asked) / 600 / len(points))
+    assert np.mean([point.accuracy for point in points]) > asked - 2 * error
+    assert np.mean([point.expected["macs"] for point in points]) < 1 + 2 * (asked - 0.5) / 0.45
