@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import TaskError
+from eenas.escaping import shortened
 from eenas.specs import check_options
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_arrays import check_images, dark, digest_of_images
@@ -79,7 +80,7 @@ def read_source(
     Raises TaskError for other arrays.
     """
     name = f"{source}_x"
-    if (texts := _texts(values)) is not None:
+    if (texts := _texts(values, name)) is not None:
         return _source_of_texts(texts, labels, source, classes, options)
     array = as_array(values, name)
     kind, notice = kind_of(array, name, options.input)
@@ -106,12 +107,19 @@ def read_source(
     return SourceArrays(samples, numbers, shape, tuple(notices))
 
 
-def _texts(values: Any) -> list[str] | None:
-    """Return the values if all are texts, else None."""
+def _texts(values: Any, name: str) -> list[str] | None:
+    """Return the values if they are texts, else None. Raises TaskError for texts with something else among them."""
     if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "UO":
         values = values.tolist()
-    is_list = isinstance(values, list | tuple) and len(values) > 0
-    return list(values) if is_list and all(isinstance(each, str) for each in values) else None
+    if not isinstance(values, list | tuple) or not any(isinstance(each, str) for each in values):
+        return None
+    other = next((number for number, each in enumerate(values) if not isinstance(each, str)), None)
+    if other is not None:
+        raise TaskError(
+            f"{name} must be texts alone, got {shortened(values[other])} in sample {other}; give its text, or leave "
+            "the sample and its label out"
+        )
+    return list(values)
 
 
 def _source_of_texts(
@@ -200,7 +208,7 @@ def kind_of(array: NDArray[Any], name: str, given: Kind | None = None) -> tuple[
         return given, None
     shape = list(array.shape)
     if array.dtype.kind != "f" or array.size == 0 or array.ndim not in (2, 3):
-        return "images", None
+        return "images", None  # whose check refuses an empty array
     series, images = SET.format("series", "series"), SET.format("images", "images")
     if array.ndim == 2:
         return "series", f"{name} {shape} is read as series of one channel, since it has two axes"
@@ -242,7 +250,10 @@ def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArr
     if low < 0:
         raise TaskError(f"{name} holds the label {low}, but class numbers start at 0; number the classes 0, 1, ...")
     if classes is not None and high >= len(classes):
-        raise TaskError(f"{name} holds the label {high}, but there are {len(classes)} classes, 0 to {len(classes) - 1}")
+        raise TaskError(
+            f"{name} holds the label {high}, but there are {len(classes)} classes, 0 to {len(classes) - 1}; "
+            f"give {high + 1} names, or correct the label"
+        )
     if classes is None and len(present := np.unique(array)) <= high:
         absent = next(number for number, label in enumerate(present.tolist()) if label != number)
         raise TaskError(
@@ -259,7 +270,10 @@ def check_class_names(classes: Any) -> tuple[str, ...]:
     """
     array = np.asarray(classes)
     if array.ndim != 1 or array.dtype.kind not in "USiu":
-        raise TaskError(f"classes must be a list of names, got {array.dtype} of the shape {list(array.shape)}")
+        raise TaskError(
+            f"classes must be a list of names, got {array.dtype} of the shape {list(array.shape)}; give "
+            'one for each class, such as classes=["cat", "dog"]'
+        )
     try:
         names = [item.decode() if isinstance(item, bytes) else str(item) for item in array.tolist()]
     except UnicodeDecodeError:
@@ -268,5 +282,5 @@ def check_class_names(classes: Any) -> tuple[str, ...]:
         raise TaskError(f"class {names.index('')} has an empty name; give each class a name")
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
-        raise TaskError(f"classes must differ, got {twice[0]!r} more than once")
+        raise TaskError(f"classes must differ, got {twice[0]!r} more than once; give each another name")
     return tuple(names)

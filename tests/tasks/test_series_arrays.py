@@ -72,7 +72,7 @@ def test_series_with_more_channels_than_points_are_said():
     ("x", "message"),
     [
         (np.zeros((60, 1, 2, 3, 4)), r"must be series .*, got the shape \[60, 1, 2, 3, 4\]; use train_x.reshape"),
-        (np.zeros((0, 2, 20)), "is empty"),
+        (np.zeros((0, 2, 20)), "is empty: .*; give a few samples of each class"),
         (np.full((60, 2, 20), "a"), "must hold numbers, got <U1"),
         (np.where(np.arange(20) == 7, np.nan, SERIES), "got NaN in sample 0, channel 0; fill gaps"),
         (np.where(np.arange(20) == 7, 1e300, SERIES), r"got 1e\+300, which is infinite in float32, in sample 0"),

@@ -179,6 +179,9 @@ REFUSED = {
     "either axis": ((np.zeros((60, 3, 8, 3), np.uint8), LABELS), r"axis 1 or axis 3 could be .*layout = \"NCHW\""),
     "no channels": ((np.zeros((60, 32, 8, 32), np.uint8), LABELS), "at most 16 channels"),
     "no images": ((IMAGES[:0], LABELS[:0]), "train_x is empty"),
+    "no series": ((np.zeros((0, 20)), LABELS[:0]), r"got the shape \[0, 20\]; give a few samples of each class"),
+    "an empty list": (([], []), r"got the shape \[0\]; give a few samples of each class"),
+    "series and None": (([np.zeros((1, 9)), None] * 30, LABELS), "value everywhere, got None in sample 1; leave"),
     "test of another size": ((IMAGES, LABELS, IMAGES[:, :4], LABELS), "images of 4 x 8 x 3, but train_x of 8 x 8 x 3"),
     "test without labels": ((IMAGES, LABELS, IMAGES), "test_x is given but not test_y"),
     "test without images": ((IMAGES, LABELS, None, LABELS), "test_y is given but not test_x"),
@@ -221,12 +224,13 @@ def test_the_advice_for_a_scale_leads_to_images_in_the_order_of_the_values(value
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (("a", "b"), "holds the label 2, but there are 2 classes"),
+        (("a", "b"), "holds the label 2, but there are 2 classes, 0 to 1; give 3 names, or correct"),
         (("a", "b", "c", "d"), "no sample of class 'd'"),
-        (("a", "b", "a"), "classes must differ, got 'a' more than once"),
+        (("a", "b", "a"), "classes must differ, got 'a' more than once; give each another name"),
         (("a", "b", ""), "class 2 has an empty name"),
         ([["a", "b", "c"]], "classes must be a list of names"),
         ((0.5, 1.5, 2.5), "classes must be a list of names"),
+        ([], "classes must be a list of names, .*; give one for each class"),
     ],
 )
 def test_class_names_that_do_not_fit_are_refused(classes, message):

@@ -265,6 +265,10 @@ def test_lists_of_texts_are_a_task():
     assert task.digest == Task.from_arrays("rows", np.array(texts), labels, classes=("even", "odd")).digest
     with pytest.raises(TaskError, match="train_x has 40 texts but train_y has 2 labels"):
         Task.from_arrays("rows", texts, [0, 1])
+    for other in (None, 3.5, b"bytes"):
+        for mixed in ([*texts[:7], other, *texts[8:]], np.array([*texts[:7], other, *texts[8:]], dtype=object)):
+            with pytest.raises(TaskError, match=f"train_x must be texts alone, got {other} in sample 7; give its text"):
+                Task.from_arrays("rows", mixed, labels)
 
 
 def test_the_phrases_are_the_same_on_every_machine():

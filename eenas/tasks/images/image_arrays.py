@@ -40,10 +40,10 @@ def check_images(images: Any, name: str, layout: Layout | None = None) -> NDArra
     """
     array = np.asarray(images)
     shape = list(array.shape)
+    if array.size == 0:
+        raise TaskError(f"{name} is empty: got the shape {shape}; give a few samples of each class")
     if array.ndim not in (3, 4):
         raise TaskError(f"{name} must be [n, H, W], [n, H, W, C] or [n, C, H, W], got the shape {shape}")
-    if array.size == 0:
-        raise TaskError(f"{name} is empty: got the shape {shape}; give at least a few images of each class")
     array = array[..., None] if array.ndim == 3 else _channels_last(array, name, layout)
     if array.dtype == np.uint8:
         return array

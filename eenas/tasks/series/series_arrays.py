@@ -21,6 +21,8 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
         )
     if isinstance(values, list | tuple) and all(np.ndim(each) == 2 for each in values):
         check_channel_counts(values, name)
+    if isinstance(values, list | tuple) and (missing := [row for row, each in enumerate(values) if each is None]):
+        raise TaskError(f"{name} must have a value everywhere, got None in sample {missing[0]}; leave this sample out")
     try:
         array = np.asarray(values)
     except ValueError:  # lists of different lengths
@@ -50,11 +52,11 @@ def check_series(values: NDArray[Any], name: str) -> NDArray[np.float32]:
     Raises TaskError for another shape or type, and for NaN and infinity.
     """
     shape = list(values.shape)
+    if values.size == 0:
+        raise TaskError(f"{name} is empty: got the shape {shape}; give a few samples of each class")
     if values.ndim not in (2, 3):
         fix = f"; use {name}.reshape(len({name}), -1, length)" if values.ndim > 3 else ""
         raise TaskError(f"{name} must be series [n, channels, length] or [n, length], got the shape {shape}{fix}")
-    if values.size == 0:
-        raise TaskError(f"{name} is empty: got the shape {shape}; give at least a few series of each class")
     if values.dtype.kind not in "biuf":
         raise TaskError(f"{name} must hold numbers, got {values.dtype}; save series as floats")
     if values.ndim == 2:
