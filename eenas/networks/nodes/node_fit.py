@@ -17,7 +17,7 @@ from eenas.policies.kinds.threshold import ThresholdPolicy
 from eenas.policies.scores import score
 from eenas.policies.temperatures import fit_temperatures
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.labelled_nodes import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask, check_node_task
 
 SCORE = "max_softmax"
 LIMITS = 32
@@ -44,9 +44,10 @@ def fit_nodes(
     *,
     edge_share: float,
     form: Form = "exact",
-    splits: Iterable[str] = ("calibration", "validation"),
+    splits: str | Iterable[str] = ("calibration", "validation"),
 ) -> NodeFit:
-    """Return the policy with the most right answers on the nodes of `splits` within a share of all messages.
+    """Return the policy with the most right answers on the nodes of `splits`, names or one name, within a share of all
+    messages.
 
     Messages are counted as `predict_nodes` does in this form, for all nodes of the graph; this needs no labels.
     Candidates have one threshold on temperature-scaled probabilities for all exits, and a last hop, at which every node
@@ -58,6 +59,8 @@ def fit_nodes(
     """
     check_form(form)
     check_share(edge_share)
+    check_node_task(task)
+    splits = (splits,) if isinstance(splits, str) else splits
     rows = np.concatenate([task.split(name) for name in splits] or [np.empty(0, dtype=np.int64)])
     if not len(rows):
         raise PolicyError("a policy is fitted on the labelled nodes of its splits, got none; name other splits")

@@ -1,7 +1,7 @@
 """Prediction for nodes that leave: only the edges that are still needed are touched."""
 
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ Form = Literal["exact", "frozen"]
 FORMS: tuple[Form, ...] = get_args(Form)
 
 
+@runtime_checkable
 class NodeRule(Protocol):
     """What decides at each exit which nodes leave: a policy on logits, or a rule on features such as `DistanceRule`."""
 
@@ -95,9 +96,16 @@ def predict_nodes(
     too, and the answers of later exits are approximate.
 
     Raises InputError for other features or nodes, for layers of the user that need more than a node's incoming edges,
-    and PolicyError for a policy with another number of exits.
+    PolicyError for a policy with another number of exits, and either for a graph or rule that is none.
     """
     check_form(form)
+    if not isinstance(graph, GraphArrays):
+        raise InputError(f"a graph is a GraphArrays, such as task.graph, got {type(graph).__name__}")
+    if not isinstance(rule, Policy | NodeRule):
+        raise PolicyError(
+            "a rule is a policy, such as fit_nodes(...).policy, or has start, decide and answer, got "
+            f"{type(rule).__name__}"
+        )
     if graph.features != network.encoder.in_features:
         raise InputError(
             f"the network takes {network.encoder.in_features} features a node, got a graph with {graph.features}"

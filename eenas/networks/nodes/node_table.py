@@ -17,7 +17,7 @@ from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
-from eenas.tasks.graphs.labelled_nodes import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask, check_node_task
 
 EDGES = "edges"
 """The name of the cost: edges touched."""
@@ -65,12 +65,13 @@ class NodeTable:
 
 @torch.inference_mode()
 def node_tables(
-    network: NodeNetwork, task: NodeTask, splits: Iterable[str] = ("calibration", "validation", "test")
+    network: NodeNetwork, task: NodeTask, splits: str | Iterable[str] = ("calibration", "validation", "test")
 ) -> dict[str, NodeTable]:
-    """Return the tables of some splits by name, with the exact logits of every exit, in eval mode.
+    """Return the tables of some splits, or of one, by name, with the exact logits of every exit, in eval mode.
 
     Raises InputError for a network of other features or classes.
     """
+    check_node_task(task)
     if (network.encoder.in_features, network.num_classes) != (task.graph.features, task.num_classes):
         raise InputError(
             f"{task.name} has {task.graph.features} features and {task.num_classes} classes, but the network takes "
@@ -92,7 +93,7 @@ def node_tables(
     touched = degree[:, None] * np.arange(network.hops + 1)
     macs = np.array(network.macs(float(degree.mean())))
     found = {}
-    for name in splits:
+    for name in (splits,) if isinstance(splits, str) else splits:
         rows = task.split(name)
         facts = (KNOWN[MACS], CostFacts(name=EDGES, unit="edges", provenance="incoming edges, once per hop"))
         costs = Costs(facts, np.stack([macs, touched[rows].mean(axis=0)]))

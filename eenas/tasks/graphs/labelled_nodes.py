@@ -91,6 +91,12 @@ class NodeTask:
         return replace(self, name=name)
 
 
+def check_node_task(task: object) -> None:
+    """Raise TaskError for anything but a task of nodes."""
+    if not isinstance(task, NodeTask):
+        raise TaskError(f"a task of nodes is a NodeTask, such as NodeTask.of(...) returns, got {type(task).__name__}")
+
+
 def _by_splits(
     known: NDArray[np.int64], labels: NDArray[np.int64], names: tuple[str, ...], splits: SplitsSpec | None
 ) -> dict[str, NDArray[np.int64]]:

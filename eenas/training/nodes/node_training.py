@@ -10,9 +10,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from eenas.errors import DivergedError, TrainingError
+from eenas.escaping import shortened
 from eenas.networks.nodes.node_network import NodeNetwork, tensors_of
 from eenas.seeding import derive, seeded
-from eenas.tasks.graphs.labelled_nodes import NodeTask
+from eenas.tasks.graphs.labelled_nodes import NodeTask, check_node_task
 from eenas.tasks.splitting import hold_out
 from eenas.training.distillation import distillation_loss
 from eenas.training.losses import exit_weights
@@ -59,6 +60,8 @@ class NodeTraining:
                 "distillation and frozen_share lie in [0, 1] and temperature is positive and finite, got "
                 f"{self.distillation}, {self.frozen_share} and {self.temperature}"
             )
+        if type(self.seed) is not int or self.seed < 0:
+            raise TrainingError(f"seed is a whole number from 0 up, got {shortened(self.seed)}")
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ def train_nodes(network: NodeNetwork, task: NodeTask, training: NodeTraining | N
     Raises TrainingError for a network of other features or classes, and DivergedError for a loss that is not finite.
     """
     training = training or NodeTraining()
+    check_node_task(task)
     if (network.encoder.in_features, network.num_classes) != (task.graph.features, task.num_classes):
         raise TrainingError(
             f"{task.name} has {task.graph.features} features and {task.num_classes} classes, but the network takes "

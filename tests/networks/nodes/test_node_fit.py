@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from eenas.errors import InputError, PolicyError
+from eenas.errors import InputError, PolicyError, TaskError
 from eenas.networks.nodes.node_fit import exact_edges, fit_nodes
 from eenas.networks.nodes.node_network import NodeNetwork
 from eenas.networks.nodes.node_prediction import predict_nodes
@@ -53,6 +53,14 @@ def test_half_of_the_messages_are_held_where_the_mean_per_node_does_not_hold_the
     by_table = node_policy(tables["calibration"].joined(tables["validation"]), edge_share=0.5)
     assert predict_nodes(trained(), task().graph, by_table).share > 0.5
     assert 0.3 < fit_nodes(trained(), task(), edge_share=0.5).share <= 0.5
+
+
+def test_one_split_may_be_given_by_its_name() -> None:
+    fit = fit_nodes(trained(), task(), edge_share=0.5, splits="calibration")
+    assert fit == fit_nodes(trained(), task(), edge_share=0.5, splits=["calibration"])
+    assert list(node_tables(trained(), task(), "test")) == ["test"]
+    with pytest.raises(TaskError, match="'calibratoin' is not a split; nearest: 'calibration'"):
+        fit_nodes(trained(), task(), edge_share=0.5, splits="calibratoin")
 
 
 def test_labels_beside_the_splits_are_not_read() -> None:

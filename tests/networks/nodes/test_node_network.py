@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.graphs.message_layers import GCNLayer, PropagationLayer
-from eenas.errors import BackboneError, InputError, PolicyError, TrainingError
+from eenas.errors import BackboneError, InputError, PolicyError, TaskError, TrainingError
 from eenas.networks.nodes.incoming_edges import IncomingEdges
+from eenas.networks.nodes.node_fit import fit_nodes
 from eenas.networks.nodes.node_network import KINDS_OF_LAYERS, NodeNetwork, tensors_of
 from eenas.networks.nodes.node_prediction import FORMS, predict_nodes
 from eenas.networks.nodes.node_table import EDGES, distance_limit, node_policy, node_tables
@@ -258,6 +259,22 @@ def test_bad_values_are_refused() -> None:
         node_tables(NodeNetwork(4, 3), task())
     with pytest.raises(PolicyError, match="got 'half'"):
         node_policy(node_tables(trained(), task())["calibration"], edge_share="half")  # type: ignore[arg-type]
+    for seed in (-1, 1.5, "1", True, None):
+        with pytest.raises(TrainingError, match="seed is a whole number from 0 up, got"):
+            NodeTraining(seed=seed)  # type: ignore[arg-type]
+    for graph in (task(), None, np.ones((240, 3))):
+        with pytest.raises(InputError, match=f"a graph is a GraphArrays, .*, got {type(graph).__name__}"):
+            predict_nodes(trained(), graph, thresholds(0.5))  # type: ignore[arg-type]
+    for rule in (0.5, None, "max_softmax", fit_nodes(trained(), task(), edge_share=0.5)):
+        with pytest.raises(PolicyError, match=f"a rule is a policy, .*, got {type(rule).__name__}"):
+            predict_nodes(trained(), task().graph, rule)  # type: ignore[arg-type]
+    for refused in (
+        lambda: train_nodes(trained(), task().graph),  # type: ignore[arg-type]
+        lambda: node_tables(trained(), task().graph),  # type: ignore[arg-type]
+        lambda: fit_nodes(trained(), task().graph, edge_share=0.5),  # type: ignore[arg-type]
+    ):
+        with pytest.raises(TaskError, match=r"a task of nodes is a NodeTask, .* got GraphArrays"):
+            refused()
 
 
 def test_all_nodes_may_leave_at_the_first_exit_and_none_may_be_asked_for() -> None:
