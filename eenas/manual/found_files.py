@@ -2,6 +2,7 @@
 
 import ast
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,7 +58,11 @@ def find_files(folder: Path, home: Path | None = None) -> FoundFiles:
         raise TaskError(
             f"{one_line(str(folder))}: cannot be read ({error.strerror}); give a folder with data or a network"
         ) from None
-    tasks, refused = [], []
+    refused = [
+        f"{one_line(each.name)}: its name is not UTF-8; rename it" for each in entries if not _is_text(each.name)
+    ]
+    entries = [each for each in entries if _is_text(each.name)]
+    tasks = []
     for spec, path in _data(folder, entries):
         try:
             tasks.append(_task(spec, path, _relative(path, home)))
@@ -74,6 +79,11 @@ def find_files(folder: Path, home: Path | None = None) -> FoundFiles:
         weights=tuple((_relative(file, home), _named_after(file)) for file in files if file.suffix in WEIGHTS),
         refused=tuple(refused),
     )
+
+
+def _is_text(name: str) -> bool:
+    """Whether a TOML file can hold a name. Bytes of a name that are not UTF-8 are read as lone surrogates."""
+    return re.search("[\ud800-\udfff]", name) is None
 
 
 def _relative(path: Path, home: Path) -> str:

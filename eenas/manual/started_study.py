@@ -1,10 +1,12 @@
 """A commented study file for the files of a folder, with the meanings of the keys beside them."""
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from eenas.escaping import one_line
 from eenas.manual.found_files import FoundFiles, FoundTask
 from eenas.manual.keys import KeyText, keys
 from eenas.manual.type_words import value_words
@@ -42,23 +44,24 @@ def study_text(found: FoundFiles, *, name: str, backbone: str | None = None) -> 
     called, weights = _network(found, start, backbone)
     rest = [each for each in found.backbones if each != called]
     unused = [path for path, _ in found.weights if path != weights]
+    trust = " --trust-code" if ".py:" in called else ""
     lines = [
-        *_comment(f"A study of {task.words}: eenas search --study {name}{' --trust-code' if '.py:' in called else ''}"),
+        *_comment(f"A study of {task.words}: eenas search --study {shlex.quote(name)}{trust}"),
         *_comment("`eenas explain KEY` explains a key. Lines that are comments show what else can be set."),
         "",
         *_key("seed", 0),
         *_key("space", start.space),
         "",
         "[task]",
-        *_key("task.spec", task.spec, also=[f'spec = "{each.spec}"  # {each.words}' for each in others]),
+        *_key("task.spec", task.spec, also=[f"spec = {value_words(each.spec)}  # {each.words}" for each in others]),
         *_comment_lines(f"not read: {each}" for each in found.refused),
         *(_key("task.input_size", 224, set_=False) if task.kind == "images" else []),
         *(_key("task.flip", False, set_=False) if task.kind == "images" else []),
         *(_key("task.held_out", "auto", set_=False)),
         "",
         "[backbone]",
-        *_key("backbone.name", called, also=[f'name = "{each}"' for each in rest]),
-        *_key("backbone.weights", weights, also=[f'weights = "{each}"' for each in unused]),
+        *_key("backbone.name", called, also=[f"name = {value_words(each)}" for each in rest]),
+        *_key("backbone.weights", weights, also=[f"weights = {value_words(each)}" for each in unused]),
         *_key("backbone.cut_points", "blocks", set_=False),
         "",
         "[prepare]",
@@ -114,7 +117,7 @@ def _key(key: str, value: Any, *, set_: bool = True, also: Iterable[str] = ()) -
 
 
 def _comment(text: str) -> list[str]:
-    return [f"# {line}" for line in textwrap.wrap(text, _WIDTH)]
+    return [f"# {line}" for line in textwrap.wrap(one_line(text), _WIDTH)]
 
 
 def _comment_lines(texts: Iterable[str]) -> list[str]:

@@ -39,4 +39,4 @@ def value_words(value: Any) -> str:
     if isinstance(plain, Mapping):
         inner = ", ".join(f"{name} = {value_words(each)}" for name, each in plain.items())
         return f"{{ {inner} }}" if inner else "{ }"
-    return json.dumps(plain, ensure_ascii=False)
+    return json.dumps(plain, ensure_ascii=False).replace("\x7f", "\\u007f")  # JSON allows it as it is, TOML does not

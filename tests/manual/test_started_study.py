@@ -1,6 +1,8 @@
 """A study file for a folder: what is found is in it, and it loads, also with every comment switched on."""
 
+import os
 import re
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -112,6 +114,26 @@ def test_tables_of_validation_and_test_belong_to_the_task_of_train(tmp_path: Pat
     (tmp_path / "test.tsv").unlink()
     started(tmp_path)
     assert load_settings(tmp_path / "study.toml")[0].task.spec == "text:train.csv"
+
+
+def test_names_of_files_stay_in_their_places(tmp_path: Path) -> None:
+    table = "text,label\n" + "".join(f"mail {n},{'ab'[n % 2]}\n" for n in range(40))
+    for name in ("a.csv", 'b"q.csv', "c\nspec = 9 #.csv", "d\x7f\x1b.csv", os.fsdecode(b"e\xff.csv")):
+        (tmp_path / name).write_text(table)
+    for name in ("a.pt", "b\nx = 1 #.pt", 'c".pt'):
+        (tmp_path / name).write_bytes(b"")
+    found = find_files(tmp_path)
+    assert found.refused == (r"e\udcff.csv: its name is not UTF-8; rename it",)
+    text = study_text(found, name="my\nfolder/it's.toml")
+    assert tomllib.loads(text)["task"] == {"spec": "text:a.csv"}
+    assert tomllib.loads(text)["backbone"] == {"name": "text_transformer", "weights": "a.pt"}
+    assert r"""eenas search --study 'my\nfolder/it'"'"'s.toml'""" in text
+    specs = [line[2:] for line in text.splitlines() if line.startswith("# spec = ")]
+    assert [tomllib.loads(each)["spec"].removeprefix("text:") for each in specs] == [
+        'b"q.csv',
+        "c\nspec = 9 #.csv",
+        "d\x7f\x1b.csv",
+    ]
 
 
 def test_weights_called_after_a_backbone_choose_it(folder: Path) -> None:

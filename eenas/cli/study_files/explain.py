@@ -29,7 +29,7 @@ def explain(
 
     from rich.text import Text
 
-    from eenas.manual.keys import find_keys, keys
+    from eenas.manual.keys import NEEDED, find_keys, keys
 
     found = keys() if key is None else find_keys(key)
     if json:
@@ -42,7 +42,7 @@ def explain(
     for each in found:
         where = f"{each.file} file" + (f", {each.note}" if each.note else "")
         out().print(Text.assemble((each.key, "bold"), f"  ({where})"), soft_wrap=True)
-        default = f"; default: {each.default}" if each.default not in ("", "must be given") else ""
-        default = "; must be given" if each.default == "must be given" else default
+        said = each.default if each.default in ("", NEEDED) else f"default: {each.default}"
+        default = f"; {said}" if said else ""
         for line in (*wrap(each.type + default, 96), *wrap(each.meaning, 96)):
             out().print(Text(f"    {line}"), soft_wrap=True)

@@ -29,6 +29,7 @@ def init(
     from rich.text import Text
 
     from eenas.errors import StudyError
+    from eenas.escaping import one_line
     from eenas.files import write_text
     from eenas.manual.found_files import find_files
     from eenas.manual.started_study import study_text
@@ -43,7 +44,7 @@ def init(
     lines += [f"{each}: weights" + (f" of {owner}" if owner else "") for each, owner in found.weights]
     lines += [f"not read: {each}" for each in found.refused]
     for line in lines or [f"{folder}: holds no data and no network; the study uses the embedded digits"]:
-        out().print(Text(line), soft_wrap=True)
-    out().print(Text(f"written: {path}"), soft_wrap=True)
+        out().print(Text(one_line(line)), soft_wrap=True)
+    out().print(Text(one_line(f"written: {path}")), soft_wrap=True)
     trusted = any(".py:" in each for each in found.backbones) and backbone is None
     suggest("search", study=path, trust_code=trusted)
