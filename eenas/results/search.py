@@ -127,10 +127,15 @@ class Reporting:
         self.database, self.name, self.reporters, self.listener = database, name, reporters, listener
         self.start, self.spent, self.latest, self.calls = time.monotonic(), 0.0, 0.0, 0
 
-    def sometimes(self, study: optuna.Study) -> None:
-        """Call the reporters, unless they have taken their share of the time."""
+    @property
+    def is_due(self) -> bool:
+        """Whether there are reporters that have not yet taken their share of the time."""
         allowed = REPORTING_SHARE * (time.monotonic() - self.start)
-        if self.reporters and (self.calls == 0 or self.spent + self.latest <= allowed):
+        return bool(self.reporters) and (self.calls == 0 or self.spent + self.latest <= allowed)
+
+    def sometimes(self, study: optuna.Study) -> None:
+        """Call the reporters if they are due."""
+        if self.is_due:
             try:
                 self.last(study)
             except StorageError as error:  # where the storage is really gone, the next trial says so

@@ -71,8 +71,8 @@ def parallel_search(
         try:
             if reporters and not reporting:
                 reporting.append(Reporting(Database(storage, create=False), name, reporters, listener))
-            if reporting:
-                reporting[0].sometimes(_study(reporting[0].database, name))
+            if reporting and reporting[0].is_due:
+                reporting[0].last(_study(reporting[0].database, name))
         except StorageError as error:  # the workers wait for a storage that is away, and say so
             listener(Notice(f"the study's page was not refreshed: {error}"))
 

@@ -3,6 +3,7 @@
 import multiprocessing
 import sqlite3
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 
@@ -146,3 +147,25 @@ def test_a_storage_that_is_away_after_a_trial_costs_the_page_only(tmp_path, monk
     with pytest.raises(StudyError, match="the workers ended without a study"):
         run(tmp_path, reporters=[lambda results, study: None], listener=heard.append)
     assert heard[-1].text.startswith("the study's page was not refreshed: sqlite:///")
+
+
+def test_the_study_is_opened_for_reporters_only_when_they_are_due(tmp_path, monkeypatch):
+    class Reaching:
+        name = None
+
+        def __init__(self, launch, count, listener, after_trial):
+            self.after_trial = after_trial
+
+        def run(self):
+            for _ in range(5):
+                self.after_trial("shared")
+            return False
+
+    opened, reported = [], []
+    monkeypatch.setattr(module, "Supervisor", Reaching)
+    monkeypatch.setattr(module, "Database", lambda storage, create: storage)
+    monkeypatch.setattr(module, "_study", lambda database, name: opened.append(name) or name)
+    monkeypatch.setattr("eenas.results.search.read_results", lambda database, name: time.sleep(0.05))
+    with pytest.raises(StudyError, match="the workers ended without a study"):
+        run(tmp_path, reporters=[lambda results, study: reported.append(study)])
+    assert opened == reported == ["shared"]
