@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from eenas.errors import StorageError
-from eenas.progress import Notice
+from eenas.progress import Event, Notice
 from eenas.records.database import Database
 from eenas.records.read_only import writable_storage
 from eenas.records.stores.folder_store import FolderStore
@@ -52,7 +52,8 @@ def test_a_moved_store_is_accepted_and_its_old_place_is_another_one_then(databas
 def test_an_emptied_store_is_filled_again_with_a_notice_on_the_same_node_only(
     database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, heard = tmp_path / "here", []
+    place = tmp_path / "here"
+    heard: list[Event] = []
     at(database, place).keep()
     (file,) = place.iterdir()
     file.unlink()
