@@ -1,5 +1,6 @@
 """The sections of a model card on samples: how the network is called, and how samples are prepared."""
 
+from eenas.backbones.transforms.graph_transform import GraphTransform
 from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.text_transform import TextTransform
@@ -18,6 +19,8 @@ def usage_section(transform: Transform | None, *, predicts: bool) -> str:
         name, what = "series", "floats [N, channels, length]"
     elif isinstance(transform, TextTransform):
         name, what, given = "texts", "a list of texts", _dtype(transform)
+    elif isinstance(transform, GraphTransform):
+        name, what = "graphs", f"padded, as `preprocess` of runtime.py makes them: [N, M, {transform.shape[1]}]"
     elif transform is not None and not isinstance(transform, InputTransform):
         name, what, given = "samples", str(transform.inputs.tensor), _dtype(transform)
     lines = [
@@ -44,6 +47,8 @@ def device_section(transform: Transform) -> str:
         given = (
             'series = model.preprocess("series.npy")  # float32 [N, channels, length]; paths, arrays or a list of them'
         )
+    if isinstance(transform, GraphTransform):
+        given = 'graphs = model.preprocess("graph.npz")  # pairs (x, edge_index), paths, or a list of them'
     files = "`eenas.json`, `runtime.py` and the `segment_*` files of this folder"
     if isinstance(transform, TextTransform):
         given = 'texts = model.preprocess("a text")  # ids int64 [N, L]; texts, Paths of .txt files or a list of them'
@@ -73,6 +78,8 @@ def preparation_section(transform: Transform) -> tuple[str, ...]:
         return _of_series(transform)
     if isinstance(transform, TextTransform):
         return _of_texts(transform)
+    if isinstance(transform, GraphTransform):
+        return _of_graphs(transform)
     return _of_pictures(transform) if isinstance(transform, InputTransform) else _of_others(transform)
 
 
@@ -103,6 +110,19 @@ def _of_series(transform: SeriesTransform) -> tuple[str, ...]:
         scaled if transform.mean else "2. Use the values unchanged.",
         "",
         "`preprocess` of `runtime.py` and `network.transform` do the second step. `predict` takes the result.",
+        "",
+    )
+
+
+def _of_graphs(transform: GraphTransform) -> tuple[str, ...]:
+    return (
+        "## How a graph is prepared",
+        "",
+        f"1. Provide its node features `x`, floats [nodes, {transform.features}], and its `edge_index`, integers "
+        f"[2, edges] from 0, with at most {transform.slots} edges per node on average.",
+        f"2. Pad both to float32 [N, M, {transform.shape[1]}], M the nodes of the largest graph.",
+        "",
+        "`preprocess` of `runtime.py` does the second step; `network.transform` takes its result, as `predict` does.",
         "",
     )
 

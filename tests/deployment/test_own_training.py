@@ -156,6 +156,10 @@ def test_by_command(tmp_path, monkeypatch):
         loaded = eenas.load(folder, trust_code=True)
         assert all(torch.equal(own[key], value) for key, value in loaded.state_dict().items())
         assert loaded.policy is not None
+    raw = smallest_task().test.images(8, 3)[np.arange(len(smallest_task().test))]
+    answer, given = loaded.predict(loaded.transform(raw)), eenas.runtime.load("programs").predict(raw.numpy())
+    np.testing.assert_array_equal(given.exits, answer.exits.numpy())
+    np.testing.assert_array_equal(given.classes, answer.classes.numpy())
 
 
 def test_what_does_not_fit_is_one_line(tmp_path):
