@@ -74,3 +74,13 @@ def test_settings_are_a_value_that_shortcuts_override():
     other, _ = load_settings(spec, backbone="cifar_resnet20", trials=3, seed=5, overrides=["space.branches=1"])
     assert (other.backbone.name, other.search.trials, other.seed, other.space.branches) == ("cifar_resnet20", 3, 5, 1)
     assert other.latency == spec.latency
+
+
+def test_set_takes_the_name_of_a_space_as_the_study_file_does():
+    named, _ = load_settings(backbone="cifar_resnet20", space="small")
+    again, _ = load_settings(backbone="cifar_resnet20", overrides=["space=small"])
+    changed, _ = load_settings(backbone="cifar_resnet20", overrides=["space=small", "space.branches=1"])
+    assert again.space == named.space
+    assert (changed.space.branches, changed.space.branch) == (1, named.space.branch)
+    with pytest.raises(SpecError, match=r"smal.*no such file"):
+        load_settings(backbone="cifar_resnet20", overrides=["space=smal"])

@@ -231,6 +231,7 @@ def load_settings(
     table["space"] = _space_table(table.get("space", "default"), folder if space is None else None)
     for assignment in overrides:
         table = override(table, assignment)
+        table["space"] = _space_table(table["space"], folder)
     named = table.get("backbone", {})
     if isinstance(named, Mapping) and "name" not in named:
         raise SpecError("the study has no backbone; pass --backbone NAME or set name in [backbone] of the study file")
