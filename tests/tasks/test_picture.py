@@ -124,7 +124,7 @@ def test_bytes_images_and_arrays_are_the_same_picture(tmp_path):
         (np.zeros((0, 4), np.uint8), "uint8"),
         (np.zeros((4, 4, 5), np.uint8), "the network takes images of 3 channels, got one of 5"),
         (b"nonsense", "unknown image format"),
-        ("nowhere.png", "no such file"),
+        ("nowhere.png", r"^nowhere\.png: no such file; give the path of an image$"),
         (3, "got int"),
     ],
 )

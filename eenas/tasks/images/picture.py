@@ -104,6 +104,8 @@ def opened(source: Any, frame: Frame | None = None) -> Iterator[Any]:
         raise PictureError(f"{name}{error}") from None
     except MemoryError:  # not a fault of the image
         raise
+    except FileNotFoundError:
+        raise PictureError(f"{name}no such file; give the path of an image") from None
     except PermissionError:
         raise PictureError(f"{name}permission denied; change its permissions") from None
     except Exception as error:
@@ -281,8 +283,6 @@ def _no_warnings() -> Iterator[None]:
 
 
 def _why(error: Exception) -> str:
-    if isinstance(error, FileNotFoundError):
-        return "no such file"
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     text = str(error)
