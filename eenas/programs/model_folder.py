@@ -15,11 +15,11 @@ from torch import nn
 from eenas.backbones.copies import copy_of
 from eenas.backbones.load import BackboneSpec, load_backbone
 from eenas.backbones.models.hf_models import CONFIG_FILE
-from eenas.backbones.models.names import HF, is_code
+from eenas.backbones.models.names import HF, is_code, read_name
 from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.bounds import MOST_JSON, read_file
 from eenas.designs.design import Design
-from eenas.errors import EenasError, ExportError, PluginError
+from eenas.errors import BackboneError, EenasError, ExportError, PluginError
 from eenas.files import is_temporary, replace_folder, write_text
 from eenas.measurement.devices import resolve_device
 from eenas.networks.assembly import build_network
@@ -200,7 +200,7 @@ def load_base(
 
 
 def check_code(name: str, *, given: bool, trust_code: bool) -> None:
-    """Raise ExportError if this backbone must be given as a module, or is Python code without `trust_code`."""
+    """Raise ExportError if this backbone is unknown, must be given as a module, or is code without `trust_code`."""
     if given:
         return
     if name.startswith("module:"):
@@ -208,6 +208,10 @@ def check_code(name: str, *, given: bool, trust_code: bool) -> None:
         raise ExportError(f"the backbone was a Python module of type {kind}; give it again: backbone=...")
     if is_code(name) and not trust_code:
         raise ExportError(f"the backbone {name!r} is Python code; pass trust_code=True (--trust-code) if you trust it")
+    try:
+        read_name(name)
+    except BackboneError as error:  # the name of a design is free if the module was given
+        raise ExportError(f"if the backbone was a Python module, give it again: backbone=...; {error}") from None
 
 
 def load_design(path: str | Path, *, trust_code: bool = False, relative_to: Path | None = None) -> Design:

@@ -18,6 +18,7 @@ from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import batches, exit_table
 from eenas.policies.costs import Costs
 from eenas.programs.exit_latency import ProgramLatency
+from eenas.programs.model_folder import check_code
 from eenas.runs.run_report import REPORT, WEIGHTS
 from eenas.testing.smallest import smallest_task
 from tests.exported import smallest_package
@@ -156,6 +157,8 @@ def test_wrong_requests_are_one_line(smallest_study, finished_run, tmp_path):
             export(tmp_path / "out", **sources)
     with pytest.raises(ExportError, match=r"a Python module of type Sequential; give it again: backbone="):
         export(tmp_path / "out", run=finished_run.folder)
+    with pytest.raises(ExportError, match=r"a Python module, give it again: backbone=...; unknown backbone 'mine'"):
+        check_code("mine", given=False, trust_code=False)
     with pytest.raises(ExportError, match="holds no report"):
         export(tmp_path / "out", run=smallest_study.folder)
     (tmp_path / "half").mkdir()
