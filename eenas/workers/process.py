@@ -66,8 +66,8 @@ class WorkerProcess:
 
     def stop(self) -> None:
         """See `RunningWorker.stop`."""
+        self.wake()  # first: any thread of a suspended process may get a signal, and only the main one is interrupted
         self._process.terminate()
-        self.wake()
 
     def wake(self) -> None:
         """See `RunningWorker.wake`."""
