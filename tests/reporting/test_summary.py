@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from eenas.policies.costs import CostFacts, CostValues
 from eenas.reporting.facts.summary import headline, shown, summary
 from eenas.results.results import Comparison
 from tests.reporting.studies import BACKBONE, failed, slow, study
@@ -29,6 +30,14 @@ def test_the_summary_names_trials_backbone_design_samples_and_hypervolume():
     assert "points against the backbone, 95 %" in text
     assert f"{results.hypervolumes['macs']:.4f}" in text
     assert headline(results, results.recommended) in text
+
+
+def test_other_costs_of_the_backbone_are_named_once():
+    results = study(4)
+    own = (CostFacts(name="edges", unit="edges"), CostFacts(name="energy", unit="mJ"))
+    spent = CostValues({**results.backbone.costs, "edges": 100.0, "energy": 0.5})
+    given = replace(results, costs=(*results.costs, *own), backbone=replace(results.backbone, costs=spent))
+    assert "MACs, 100 edges, energy of 0.500 mJ and " in "\n".join(summary(given))
 
 
 @pytest.mark.parametrize(

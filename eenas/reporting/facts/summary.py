@@ -137,7 +137,8 @@ def _backbone(results: StudyResults) -> str:
         f"with {quantity(backbone.macs, 'MACs')}"
     )
     for each in (each for each in results.costs if each.name not in KNOWN):
-        text += f", {cost_text(each.name, backbone.costs.get(each.name), each.unit)} of {cost_word(each.name)}"
+        spent, word = cost_text(each.name, backbone.costs.get(each.name), each.unit), cost_word(each.name)
+        text += f", {spent}" if word == each.unit else f", {word} of {spent}"
     if LATENCY in backbone.costs:
         text += f" and {milliseconds(backbone.costs[LATENCY])} {each_batch(batch)} on {results.latency_place}"
     return text + "."
