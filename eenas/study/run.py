@@ -18,6 +18,7 @@ from eenas.study.opening import OpenStudy, open_shared
 from eenas.study.outages import despite_outages
 from eenas.study.presence import Presence
 from eenas.study.rivals.baselines import refresh_static
+from eenas.study.study import STOPPED
 from eenas.study.trials.objective import Objective
 from eenas.study.trials.turn import AWAY
 
@@ -75,13 +76,15 @@ def _run_trials(
     Every trial needs a claim (`eenas.records.claims`), so that no worker starts one beyond the total. Raises errors
     that are not the fault of a design. A short outage of the server only gives a notice.
     """
-    context, study, outages, stopped = opened.context, opened.study, 0, False
+    context, study = opened.context, opened.study
+    must_recover, outages, stopped = True, 0, False
     listener, total, claims = context.listener, context.settings.search.trials, opened.claims
     listener(Started("searching", total))
     listener(Advanced("searching", min(total, claims.ended()), objective.best_so_far()))
 
     def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-        nonlocal outages, stopped
+        nonlocal must_recover, outages, stopped
+        must_recover = must_recover or trial.user_attrs.get("cut_off") == STOPPED
         objective.mark_reported()
         outages = outages if objective.stopped_by() else 0
         listener(Advanced("searching", min(total, claims.ended()), objective.best_so_far()))
@@ -90,10 +93,13 @@ def _run_trials(
             callback(study, trial)
             stopped = stopped or study._stop_flag
 
-    must_recover = True
     while True:
         try:
-            opened.recovery.run() if must_recover else opened.recovery.sometimes()
+            if must_recover:
+                objective.turn.give_back()  # the connection may have broken before a trial came to the claim
+                opened.recovery.run()
+            else:
+                opened.recovery.sometimes()
             must_recover = False
             if stopped or (ended := claims.ended()) >= total or objective.failures_alike():
                 return

@@ -1,10 +1,11 @@
 """The Optuna study: its storage, and counting its trials."""
 
+from collections.abc import Sequence
 from contextlib import suppress
 
 import optuna
 from optuna.storages import RDBStorage
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import LATENCY, MACS
@@ -45,6 +46,15 @@ class _HeartbeatStorage(RDBStorage):
     Optuna gets no stale trials from it, since it would also fail trials with a recorded result. See `silent`.
     """
 
+    begun: int | None = None
+    """The id of the trial that this process last marked as running, also if the answer of the server was lost."""
+
+    def set_trial_state_values(self, trial_id: int, state: TrialState, values: Sequence[float] | None = None) -> bool:
+        """Set the state and values of a trial, and note one that begins."""
+        if state == TrialState.RUNNING:
+            self.begun = trial_id
+        return super().set_trial_state_values(trial_id, state, values)
+
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         return []
 
@@ -84,8 +94,19 @@ def _metric(objective: str) -> str:
 
 def silent_trials(study: optuna.Study) -> set[int]:
     """Return the ids of running trials without a heartbeat for longer than the grace period."""
+    storage = _heartbeat_storage(study)
+    return set() if storage is None else set(storage.silent(study._study_id))
+
+
+def begun_here(study: optuna.Study) -> int | None:
+    """Return the id of the trial that this process last marked as running, or None."""
+    storage = _heartbeat_storage(study)
+    return None if storage is None else storage.begun
+
+
+def _heartbeat_storage(study: optuna.Study) -> _HeartbeatStorage | None:
     storage = getattr(study._storage, "_backend", study._storage)
-    return set(storage.silent(study._study_id)) if isinstance(storage, _HeartbeatStorage) else set()
+    return storage if isinstance(storage, _HeartbeatStorage) else None
 
 
 def origin(trial: FrozenTrial | optuna.Trial) -> str:

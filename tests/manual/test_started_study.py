@@ -123,10 +123,12 @@ def test_names_of_files_stay_in_their_places(tmp_path: Path) -> None:
     for name in ("a.pt", "b\nx = 1 #.pt", 'c".pt'):
         (tmp_path / name).write_bytes(b"")
     found = find_files(tmp_path)
-    assert found.refused == (r"e\udcff.csv: its name is not UTF-8; rename it",)
+    assert found.refused == (r"e\xff.csv: its name is not UTF-8; rename it",)
     text = study_text(found, name="my\nfolder/it's.toml")
     assert tomllib.loads(text)["task"] == {"spec": "text:a.csv"}
-    assert tomllib.loads(text)["backbone"] == {"name": "text_transformer", "weights": "a.pt"}
+    assert tomllib.loads(text)["backbone"] == {"name": "text_transformer", "weights": "none"}
+    unused = [tomllib.loads(line[2:])["weights"] for line in text.splitlines() if line.startswith("# weights = ")]
+    assert unused == ["a.pt", "b\nx = 1 #.pt", 'c".pt'], "weights that are called after no backbone belong to none"
     assert r"""eenas search --study 'my\nfolder/it'"'"'s.toml'""" in text
     specs = [line[2:] for line in text.splitlines() if line.startswith("# spec = ")]
     assert [tomllib.loads(each)["spec"].removeprefix("text:") for each in specs] == [

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import eenas.runs.fidelity as fidelity
 import eenas.runs.searched_study as searched_study
 from eenas.cli.main import app
-from eenas.errors import DivergedError, SpecError, StudyError
+from eenas.errors import DivergedError, SpecError, StorageError, StudyError
 from eenas.networks.tables import exit_table
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.policies.fit import fit_at_shares
@@ -262,8 +262,13 @@ def test_exit_tables_that_are_gone_are_said(copied, monkeypatch):
     assert any(
         f"left out: exit tables of trials [{lost.number}] are missing or damaged" in text for text in notices(heard)
     )
+    elsewhere = copied.folder / "elsewhere"
+    with pytest.raises(StorageError, match="these are not the artifacts of the study 'bank'") as refused:
+        copied.measure(artifacts=elsewhere)
+    elsewhere.mkdir(exist_ok=True)
+    Path(str(refused.value).partition("create the empty file ")[2].partition(",")[0]).touch()
     with pytest.raises(StudyError, match=r"are missing or damaged in .*; check --artifacts"):
-        copied.measure(artifacts=copied.folder / "elsewhere")
+        copied.measure(artifacts=elsewhere)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from eenas.records.in_flight import InFlight
 from eenas.records.leases import Leases
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import WorkerRecords, is_gone, worker_name
-from eenas.study.study import DIED, GRACE, STOPPED, SURPLUS, RunAgain, first_run_of, origin, silent_trials
+from eenas.study.study import DIED, GRACE, STOPPED, SURPLUS, RunAgain, begun_here, first_run_of, origin, silent_trials
 
 GIVEN_UP = "its process died, as it did in the first run of this trial"
 EVERY = 5.0
@@ -110,10 +110,15 @@ class Recovery:
         self._unnamed_since = {number: self._unnamed_since.get(number, now) for number in unnamed}
 
     def _is_dead(self, trial: FrozenTrial) -> bool:
-        """Whether the worker of a running trial is gone. One without a name is gone when seen so for UNNAMED s."""
+        """Whether the worker of a running trial is gone. One without a name is gone when seen so for UNNAMED s.
+
+        One that this worker itself began is gone at once: the connection broke before it could put its name to it.
+        """
         worker = trial.user_attrs.get("worker")
         if worker is not None:
             return is_gone(str(worker)) or str(worker) == self._me  # this worker runs no trial during recovery
+        if trial._trial_id == begun_here(self._study):
+            return True
         since = self._unnamed_since.get(trial.number)
         return since is not None and time.monotonic() - since > UNNAMED
 
