@@ -4,6 +4,7 @@ Such a process is as fresh as one of `python -c`: it has read no study and loade
 waited for like any other. Programs that need other settings before torch loads are started by `subprocess` instead.
 """
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -36,6 +37,7 @@ class Program:
             daemon=True,  # a test that fails leaves none behind
         )
         self._process.start()
+        atexit.register(self.kill)  # a stopped process would not hear the request of multiprocessing to end
 
     @property
     def out(self) -> str:

@@ -7,11 +7,18 @@ from collections import Counter
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+from optuna.exceptions import StorageInternalError
+from optuna.trial import TrialState
 from sqlalchemy import func, select, text
+from sqlalchemy.exc import OperationalError
 
 from eenas.records.database import Database
 from eenas.records.tables import BANK, LEASES, MEASUREMENTS, PREPARED
 from eenas.results.read import open_results
+from eenas.results.search import search
+from eenas.study.study import _HeartbeatStorage
+from eenas.testing.smallest import smallest_backbone, smallest_task
 from tests.processes import Program
 from tests.smallest_study import QUEUED, SETTINGS, drawn
 
@@ -124,7 +131,7 @@ def test_a_worker_that_slept_while_its_trial_was_run_again_says_so_and_goes_on(t
     storage = f"sqlite:///{tmp_path}/eenas.db"
     slow = ("training.seconds=1", "search.prune=false")
     sleeper = Worker(storage, tmp_path, *slow)
-    sleeper.wait_for("Advanced searching")
+    sleeper.wait_for("Advanced searching", times=2)  # the first trial, without a branch, is over at once
     while states(storage)["RUNNING"] == 0:
         time.sleep(0.02)
     stop_between_writes(sleeper, tmp_path / "eenas.db")
@@ -152,4 +159,36 @@ def test_a_server_that_ends_all_connections_costs_no_trial_and_no_worker(postgre
         worker.wait_for("Advanced searching", times=ended + 1)
     worker.end()
     assert "Traceback" not in worker.err
+    check_shared(postgresql, tmp_path)
+
+
+@pytest.mark.parametrize("reached", [True, False], ids=["answer lost", "request lost"])
+def test_a_known_design_whose_start_is_cut_off_is_run_first(postgresql, tmp_path, monkeypatch, reached):
+    """The connection breaks while Optuna marks the first trial as running, before its worker is known."""
+    own, left = _HeartbeatStorage.set_trial_state_values, [1]
+
+    def cut_off(self, trial_id, state, values=None):
+        if state != TrialState.RUNNING or not left:
+            return own(self, trial_id, state, values)
+        left.clear()
+        if reached:
+            own(self, trial_id, state, values)
+        else:
+            self.begun = trial_id
+        lost = StorageInternalError("An exception is raised during the commit.")
+        lost.__cause__ = OperationalError("UPDATE", None, Exception("server closed the connection unexpectedly"))
+        raise lost
+
+    monkeypatch.setattr(_HeartbeatStorage, "set_trial_state_values", cut_off)
+    options = {"device": "cpu", "space": "small", "name": "shared", "trials": TRIALS}
+    overrides = (*SETTINGS, "bank.designs=0")
+    search(
+        smallest_backbone(),
+        task=smallest_task(),
+        storage=postgresql,
+        artifacts=tmp_path / "artifacts",
+        overrides=overrides,
+        **options,
+    )
+    assert not left
     check_shared(postgresql, tmp_path)
