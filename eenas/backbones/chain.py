@@ -56,7 +56,7 @@ class Chain(nn.Module):
                 raise CutError(f"{label} cannot be copied: {first_line(error)}; {BY_HAND}") from error
             shell.eval()
             samples = with_batch_size(on_device_of(example, module), 3)
-            segments = split_sequential(shell, names)
+            segments: Sequence[nn.Module] | None = split_sequential(shell, names)
             if segments is None:
                 segments = exported_segments(shell, samples[:2].clone(), names, label)
             built = cls(names, segments)
@@ -77,12 +77,41 @@ class Chain(nn.Module):
         """Return segments 0 to k as one module: from the input to cut point k, or to the logits for the last k."""
         if not 0 <= k < len(self.segments):
             raise CutError(f"the chain has segments 0 to {len(self.segments) - 1}, got {k}")
-        return nn.Sequential(*list(self.segments)[: k + 1])
+        return self.part(0, k + 1)
+
+    def part(self, start: int, end: int) -> nn.Sequential:
+        """Return the segments from `start` up to `end`, which is not one of them, as one module.
+
+        It runs as a network without exits between them does: successive steps over time read their blocks at once.
+        """
+        segments = list(self.segments)[start:end]
+        parts = _parts(segments)
+        steps = joined_steps(parts)
+        return nn.Sequential(*(segments if len(steps) == len(parts) else steps))
+
+    def joins(self, start: int, end: int) -> bool:
+        """Whether `part` runs those segments otherwise than one after the other."""
+        parts = _parts(list(self.segments)[start:end])
+        return len(joined_steps(parts)) < len(parts)
 
     def train(self, mode: bool = True) -> "Chain":
         """Stay in eval mode, whatever `mode` is: the segments are for inference only."""
         super().train(False)
         return self
+
+
+def whole_module(module: nn.Module) -> nn.Module:
+    """Return a module that runs `module` as its network without exits does; see `Chain.part`. Most are `module`."""
+    whole = split_sequential(module, ())
+    if whole is None:
+        return module
+    parts: list[nn.Module] = []
+    _flatten(module, "", parts, {})
+    return module if len(whole[0]) == len(parts) else whole[0]
+
+
+def _parts(segments: Sequence[nn.Module]) -> list[nn.Module]:
+    return [part for each in segments for part in (each if type(each) is nn.Sequential else [each])]
 
 
 def _check_names(module: nn.Module, names: tuple[str, ...], label: str) -> None:
@@ -112,7 +141,7 @@ def plain_inference(module: nn.Module) -> Iterator[None]:
             torch.backends.mha.set_fastpath_enabled(fast_path)
 
 
-def split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Module] | None:
+def split_sequential(module: nn.Module, names: tuple[str, ...]) -> list[nn.Sequential] | None:
     """Return the segments of a plain (nested) nn.Sequential.
 
     None if `module` is not one, or a name lies inside a module of another type.

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from eenas import __version__, specs
-from eenas.backbones.chain import Chain
+from eenas.backbones.chain import Chain, whole_module
 from eenas.backbones.copies import copy_of, evaluated
 from eenas.backbones.features import FeatureShape
 from eenas.backbones.load import Backbone
@@ -51,18 +52,22 @@ class TorchRuntime:
         ways = [_part(chain.prefix(k), inputs, program) for k in range(len(chain.segments))]
         segment = chain.prefix(max(len(chain.names) // 2 - 1, 0))
         plain = Part(open=lambda: whole, runtime=torch_runtime("the module"))
+        joints = list(_joints(chain, inputs))
         with inference(device, spec):
-            found = Rounds(device=device, spec=spec).measure([*ways, plain], rising=range(len(ways)))
+            found = Rounds(device=device, spec=spec).measure([*ways, plain, *joints], rising=range(len(ways)))
             entry, decision = host_times(
                 self._host_loop, Rounds(device=device, spec=spec, host_clock=True), backbone.num_classes,
                 program=lambda: segment(inputs), runtime=torch_runtime("the loop of predict"),
             )  # fmt: skip
+        last = len(chain.names)
+        pairs = zip(found[last + 2 :: 2], found[last + 3 :: 2], strict=True)
+        cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
         return BackboneTimes(
-            prefixes=found[:-2],
-            whole=found[-2],
-            plain=found[-1],
+            prefixes=found[:last],
+            whole=found[last],
+            plain=found[last + 1],
             decision=decision,
-            joints=Joints(cut_ms=(0.0,) * len(chain.names), call_ms=0.0, entry_ms=entry),
+            joints=Joints(cut_ms=cuts or (0.0,) * last, call_ms=0.0, entry_ms=entry),
         )
 
     def time_branch(
@@ -127,6 +132,21 @@ def time_programs(
         return Rounds(device=device, spec=spec, host_clock=True).measure(parts, rising=range(len(parts)))
 
 
+@torch.inference_mode()
+def _joints(chain: Chain, inputs: Tensor) -> Iterator[Part]:
+    """Yield the two segments beside each cut point one after the other, then as one module.
+
+    Nothing for a chain whose prefixes run its segments as they are: such a cut costs no time in eager mode.
+    """
+    if not chain.joins(0, len(chain.segments)):
+        return
+    x = inputs
+    for k, (first, second) in enumerate(pairwise(chain.segments)):
+        yield _part(nn.Sequential(first, second), x, torch_runtime("two programs"))
+        yield _part(chain.part(k, k + 2), x, torch_runtime("one program"))
+        x = first(x)
+
+
 def _part(program: Callable[[Tensor], object], x: Tensor, runtime: str) -> Part:
     return Part(open=lambda: lambda: program(x), runtime=runtime)
 
@@ -137,8 +157,8 @@ def named_beside(backbone: Backbone | None, spec: LatencySpec) -> list[Any]:
 
 
 def _module_run(backbone: Backbone, device: torch.device, spec: LatencySpec) -> Run:
-    """Return a run of the user's own module."""
-    module = evaluated(backbone.module, device=device)
+    """Return a run of the user's own module, as a network without exits runs it."""
+    module = whole_module(evaluated(backbone.module, device=device))
     lay_out(module, backbone.memory_format)
     inputs = backbone.example(spec.batch).to(device)
     return lambda: module(inputs)

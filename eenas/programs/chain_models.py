@@ -28,6 +28,26 @@ def chain_models(chain: Chain, example: Tensor) -> list[Any]:
     return models
 
 
+class ChainModels:
+    """The ONNX models of a chain on the CPU, for inputs like `example` [2, ...]; see `chain_models` for errors."""
+
+    def __init__(self, chain: Chain, example: Tensor) -> None:
+        self._chain, self._example = chain, example
+        self._models = chain_models(chain, example)
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+    def part(self, start: int, end: int) -> list[Any]:
+        """Return models that run as an export without exits from segment `start` up to `end` does; see `Chain.part`."""
+        if not self._chain.joins(start, end):
+            return list(self._models[start:end])
+        names = ("", *exit_names(self._chain.names))
+        with torch.no_grad():
+            x = self._chain.part(0, start)(self._example) if start else self._example
+        return [export_module(self._chain.part(start, end), x, exit_=names[end], before=names[start])]
+
+
 def export_module(module: nn.Module, example: Tensor, *, exit_: str, before: str = "") -> Any:
     """Return the ONNX model of one module, for any batch size. Messages locate it by `exit_` and `before`."""
     with plain_inference(module), torch.no_grad():

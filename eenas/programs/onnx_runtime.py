@@ -26,7 +26,7 @@ from eenas.measurement.runtime import DECISIONS, BackboneTimes, HostLoop, Joints
 from eenas.measurement.stopwatch import Run
 from eenas.measurement.torch_runtime import named_beside
 from eenas.policies.kinds.threshold import ThresholdPolicy
-from eenas.programs.chain_models import chain_models, export_module, join_models
+from eenas.programs.chain_models import ChainModels, export_module, join_models
 from eenas.programs.manifest import Manifest
 from eenas.programs.onnx_program import OPSET
 from eenas.programs.preprocessing.kinds import preprocessing_from
@@ -65,7 +65,7 @@ class OnnxRuntime:
             )
         self._version = f"onnxruntime {onnxruntime.__version__}"
         self._backbone = backbone
-        self._models: list[Any] = []
+        self._models: ChainModels | None = None
         self._runs: dict[tuple[torch.device, int, int], Run] = {}
 
     def conditions(self, device: torch.device, spec: LatencySpec) -> list[Any]:
@@ -77,14 +77,16 @@ class OnnxRuntime:
         """See `Runtime.time_backbone`."""
         samples = backbone.example(spec.batch).cpu()
         on_cpu = copy_of(chain, device="cpu")
-        models = self._models = self._exported(lambda: chain_models(on_cpu, backbone.example(2).cpu()), backbone.name)
+        models = self._models = self._exported(lambda: ChainModels(on_cpu, backbone.example(2).cpu()), backbone.name)
         features, last = _features(on_cpu, samples), len(models) - 1
-        parts = [self._part(models[: k + 1], samples.numpy(), device, spec) for k in range(len(models))]
+
+        def part(start: int, end: int) -> Part:
+            programs = self._exported(lambda: models.part(start, end), backbone.name)
+            return self._part(programs, features[start], device, spec)
+
+        parts = [part(0, k + 1) for k in range(len(models))]
         for k in range(last):
-            first, second, both = (
-                self._part(models[start:end], features[start], device, spec)
-                for start, end in ((k, k + 1), (k + 1, k + 2), (k, k + 2))
-            )
+            first, second, both = (part(start, end) for start, end in ((k, k + 1), (k + 1, k + 2), (k, k + 2)))
             parts += [_in_turn(first, second), both]
         rounds = Rounds(device=device, spec=spec, host_clock=True)
         found = rounds.measure(
@@ -93,7 +95,7 @@ class OnnxRuntime:
         )
         pairs = zip(found[last + 1 : -1 : 2], found[last + 2 : -1 : 2], strict=True)
         cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
-        half = self._run(join_models(models[: max(last // 2, 1)]), samples.numpy(), device, spec)
+        half = self._run(join_models(models.part(0, max(last // 2, 1))), samples.numpy(), device, spec)
         preprocessing = preprocessing_from(specs.to_table(backbone.transform))
         entry, decision = host_times(
             self._loop(samples.numpy(), preprocessing), rounds, backbone.num_classes,
@@ -125,13 +127,15 @@ class OnnxRuntime:
 
     def _prefix(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
         """Return a run of the first `segments` segments (None: all) as one program, exported on the first call."""
-        if not self._models:
+        if self._models is None:
             module, names = evaluated(backbone.module, device="cpu"), [point.name for point in backbone.cut_points]
             chain = Chain.built_from(module, backbone.example().cpu(), names)
-            self._models = self._exported(lambda: chain_models(chain, backbone.example(2).cpu()), backbone.name)
+            self._models = self._exported(lambda: ChainModels(chain, backbone.example(2).cpu()), backbone.name)
+        assert self._models is not None
         key = (device, spec.batch, segments or len(self._models))
         if key not in self._runs:
-            model = join_models(self._models[: key[2]])
+            models = self._models
+            model = join_models(self._exported(lambda: models.part(0, key[2]), backbone.name))
             self._runs[key] = self._run(model, backbone.example(spec.batch).cpu().numpy(), device, spec)
         return self._runs[key]
 
