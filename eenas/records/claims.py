@@ -128,6 +128,11 @@ class Claims:
         with self._database.transaction() as connection:
             return connection.execute(select(PROGRESS.c.ended).where(self._progress)).scalar() or 0
 
+    def begun(self) -> bool:
+        """Whether a worker has claimed a trial of the study, which it does after it has opened all of it."""
+        with self._database.transaction() as connection:
+            return bool(connection.execute(select(PROGRESS.c.held).where(self._progress)).scalar())
+
     def best(self) -> builtins.list[tuple[float, float]]:
         """Return the pairs of accuracy and MACs of all workers' trials that no other pair dominates."""
         with self._database.transaction() as connection:

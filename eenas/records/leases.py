@@ -67,18 +67,22 @@ class Leases:
         self._database, self._listener, self._while_waiting = database, listener, while_waiting
         self._beat, self._expiry, self._patience = beat, expiry, patience
 
-    def once(self, name: str, work: str, make: Callable[[], Made]) -> Made:
+    def once(
+        self, name: str, work: str, make: Callable[[], Made], *, is_made: Callable[[], bool] | None = None
+    ) -> Made:
         """Call `make` while holding the lease `name`, and return its result. `work` describes it in a few words.
 
         `make` reads existing results from the storage and stores new ones there, so that only the first worker makes
         them. A worker that was suspended until another took over its lease calls `make` again, to read the other's
-        results. `make` may take another lease, but never its own.
+        results. `make` may take another lease, but never its own. As soon as `is_made` tells that everything exists,
+        `make` only reads, so that no worker waits for the lease.
         """
         if not self._database.is_shared:
             return make()
         while True:
             lease = _Lease(self._database, name, self._beat)
-            self._wait(lease, work)
+            if not self._wait(lease, work, is_made or (lambda: False)):
+                return make()
             lease.start()
             try:
                 made = make()
@@ -121,11 +125,11 @@ class Leases:
             )
         )
 
-    def _wait(self, lease: "_Lease", work: str) -> None:
-        """Take the lease, if need be from a dead holder."""
+    def _wait(self, lease: "_Lease", work: str, is_made: Callable[[], bool]) -> bool:
+        """Take the lease, if need be from a dead holder, and return True. Return False once `is_made` does."""
         phase, seen, since, told = f"waiting for another worker: {work}", ("", -1), time.monotonic(), False
         explain_at, patience = time.monotonic() + self._patience, self._patience
-        while not lease.take():
+        while not (made := is_made()) and not lease.take():
             now = lease.holder()
             if now is None:
                 continue
@@ -148,6 +152,7 @@ class Leases:
             time.sleep(POLL)
         if told:
             self._listener(Finished(phase))
+        return not made
 
 
 def held_leases(database: Database) -> list[tuple[str, str]]:

@@ -14,6 +14,7 @@ from eenas.measurement.node import NODE
 from eenas.names import check_name
 from eenas.progress import Notice
 from eenas.records.claims import Claims
+from eenas.records.database import Database
 from eenas.records.stores.study_artifacts import StudyArtifacts
 from eenas.records.studies import MARK, StudyRecord, StudyRecords
 from eenas.specs import digest, to_table
@@ -132,11 +133,22 @@ def open_shared(
 ) -> OpenStudy:
     """Open the study. Missing parts (backbone, bank, baselines, first trials) are made now.
 
-    If several workers start at once, one makes them and the others wait. `is_steady` is that of `Recovery`.
+    If several workers start at once, one makes them and the others wait until it has. `is_steady` is that of
+    `Recovery`.
     """
     return context.leases.once(
-        f"study/{name}", "preparing what the trials share", lambda: _open(context, name, identity, folder, is_steady)
+        f"study/{name}",
+        "preparing what the trials share",
+        lambda: _open(context, name, identity, folder, is_steady),
+        is_made=lambda: _is_open(context.database, name),
     )
+
+
+def _is_open(database: Database, name: str) -> bool:
+    """Whether another worker has opened the whole study: then it has taken its first trial."""
+    records = StudyRecords(database)
+    token = records.token(name)
+    return token is not None and records.is_current(name, token) and Claims(database, name).begun()
 
 
 def _open(

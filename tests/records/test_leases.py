@@ -174,3 +174,21 @@ def test_clocks_an_hour_apart_take_no_lease_from_its_holder(tmp_path, monkeypatc
     Leases(database, beat=0.05, expiry=5.0).once("it", "making it", lambda: order.append("second"))
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_a_worker_waits_no_longer_than_until_all_is_made(shared_storage):
+    database, made, heard = Database(shared_storage), threading.Event(), []
+    holder = start(shared_storage, 60)
+    assert holder.stdout.readline() == "making\n"
+    threading.Timer(0.5, made.set).start()
+    leases = Leases(database, heard.append, beat=0.1, expiry=30.0)
+    try:
+        assert leases.once("it", "making it", lambda: "read", is_made=made.is_set) == "read"
+        assert [type(each) for each in heard] == [Started, Finished]
+        assert [each.name for each in leases.held()] == ["it"], "the lease of the other worker is left to it"
+        heard.clear()
+        assert leases.once("it", "making it", lambda: "read", is_made=lambda: True) == "read"
+        assert heard == []
+    finally:
+        holder.kill()
+        holder.communicate()

@@ -8,9 +8,13 @@ from optuna.trial import TrialState
 
 from eenas.errors import StorageError, StudyError
 from eenas.progress import Notice
+from eenas.records.claims import Claims
+from eenas.records.leases import Leases
 from eenas.records.studies import StudyRecords
 from eenas.study import opening as module
 from eenas.study.opening import open_shared, own_name
+from eenas.study.rivals import baselines
+from eenas.study.rivals.known_networks import NETWORKS
 from tests.smallest_study import QUEUED, SETTINGS, study_context, url
 
 pytestmark = pytest.mark.filterwarnings("ignore:Heartbeat of storage is supposed:UserWarning")
@@ -143,3 +147,35 @@ def test_a_worker_with_other_artifacts_is_refused_before_it_makes_anything_again
     opened(made(artifacts=tmp_path / "other"), "another")
     (tmp_path / "eenas.artifacts").rename(tmp_path / "moved")
     opened(made(artifacts=tmp_path / "moved"), "mine")
+
+
+def test_a_worker_waits_for_the_lease_only_until_another_has_begun_a_trial(made, monkeypatch):
+    first, once, waited = opened(made(), "s"), Leases.once, []
+
+    def noted(self, name, work, make, *, is_made=None):
+        if name == "study/s":
+            waited.append(not is_made())
+        return once(self, name, work, make, is_made=is_made)
+
+    monkeypatch.setattr(Leases, "once", noted)
+    opened(made(), "s")
+    assert first.claims.take("host:1", 5) is not None
+    opened(made(), "s")
+    optuna.delete_study(study_name="s", storage=first.context.database.url)
+    opened(made(), "s")
+    assert waited == [True, False, True]
+
+
+def test_static_networks_are_refreshed_once_after_the_last_trial(made, monkeypatch):
+    found = opened(made("baselines.static=1"), "s")
+    looked = []
+    best = baselines._best_static
+    monkeypatch.setattr(baselines, "_best_static", lambda *given: looked.append(1) or best(*given))
+    known = StudyRecords(found.context.database).get("s").baselines[NETWORKS]
+    for _ in range(2):
+        baselines.refresh_static(found.context, "s", found.bank)
+    assert looked == [1]
+    assert StudyRecords(found.context.database).get("s").baselines[NETWORKS] == known
+    monkeypatch.setattr(Claims, "ended", lambda self: 1)
+    baselines.refresh_static(found.context, "s", found.bank)
+    assert looked == [1, 1]

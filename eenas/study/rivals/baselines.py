@@ -19,6 +19,7 @@ from eenas.policies.kinds.threshold import ONE_EXIT
 from eenas.policies.operating_point import OperatingPoint, evaluate, with_robustness
 from eenas.policies.right_answers import pack, right_answers
 from eenas.progress import Finished, Notice, Started
+from eenas.records.claims import Claims
 from eenas.records.studies import StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.study.context.bank import Bank
@@ -30,6 +31,8 @@ from eenas.study.rivals.trained_tables import Tables, keep_tables, trained_table
 from eenas.study.trials.scores import DISTORTED_VALIDATION, score_tables
 
 PHASE = "measuring baselines"
+REFRESHED = "static networks refreshed after trials"
+"""The key of the baselines for the number of ended trials by which `refresh_static` has looked."""
 
 
 def static_branches(context: StudyContext) -> list[Placed]:
@@ -75,10 +78,15 @@ def measure_baselines(context: StudyContext, study: str, bank: Bank, front: Froz
 
 
 def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
-    """Replace the branches of static networks by branches that trials have added, if these are more accurate."""
-    records = StudyRecords(context.database)
+    """Replace the branches of static networks by branches that trials have added, if these are more accurate.
+
+    The workers that end after the last trial find that the first of them has done it.
+    """
+    records, ended = StudyRecords(context.database), Claims(context.database, study).ended()
     record = records.get(study)
     assert record is not None
+    if record.baselines.get(REFRESHED) == ended:
+        return
     known = [KnownNetwork.from_table(table) for table in record.baselines.get(NETWORKS, ())]
     placed = static_branches(context)
     for trial in TrialRecords(context.database).list(study):
@@ -94,9 +102,8 @@ def refresh_static(context: StudyContext, study: str, bank: Bank) -> None:
         before = load_exit_table(context.artifacts.path(reference)).exit_accuracy()[0]
         if tables["calibration"].exit_accuracy()[0] > before:
             better[network.name] = _network(context, network.name, "static", design, tables)
-    if better:
-        kept = [better.get(network.name, network) for network in known]
-        records.update_baselines(study, {NETWORKS: [network.to_table() for network in kept]})
+    kept = [better.get(network.name, network).to_table() for network in known]
+    records.update_baselines(study, {NETWORKS: kept, REFRESHED: ended})
 
 
 def plain_point(context: StudyContext, table: ExitTable) -> OperatingPoint:
