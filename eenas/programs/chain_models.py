@@ -14,38 +14,38 @@ from eenas.programs.onnx_program import leave_layout, onnx_model
 from eenas.programs.segments import INPUTS, OUTPUTS
 
 
-def chain_models(chain: Chain, example: Tensor) -> list[Any]:
-    """Return the ONNX models of the segments of a chain, in order, for inputs like `example` [2, ...].
-
-    The chain is on the CPU. Every model has the input `x` and the output `logits`, even where the output is a feature.
-    Raises CutError and ExportError if a segment cannot be exported.
-    """
-    models, x, before = [], example, ""
-    with plain_inference(chain), torch.no_grad():
-        for name, segment in zip(exit_names(chain.names), chain.segments, strict=True):
-            models.append(export_module(segment, x, exit_=name, before=before))
-            x, before = segment(x), name
-    return models
-
-
 class ChainModels:
-    """The ONNX models of a chain on the CPU, for inputs like `example` [2, ...]; see `chain_models` for errors."""
+    """The ONNX models of the segments of a chain on the CPU, for inputs like `example` [2, ...].
+
+    Every model has the input `x` and the output `logits`, even where the output is a feature. It is exported when it is
+    first asked for. Raises CutError and ExportError if it cannot be.
+    """
 
     def __init__(self, chain: Chain, example: Tensor) -> None:
-        self._chain, self._example = chain, example
-        self._models = chain_models(chain, example)
+        self._chain, self._names = chain, ("", *exit_names(chain.names))
+        self._inputs, x = [example], example
+        with plain_inference(chain), torch.no_grad():
+            for segment in list(chain.segments)[:-1]:
+                x = segment(x)
+                self._inputs.append(x)
+        self._models: dict[tuple[int, int], Any] = {}
 
     def __len__(self) -> int:
-        return len(self._models)
+        return len(self._chain.segments)
 
     def part(self, start: int, end: int) -> list[Any]:
         """Return models that run as an export without exits from segment `start` up to `end` does; see `Chain.part`."""
-        if not self._chain.joins(start, end):
-            return list(self._models[start:end])
-        names = ("", *exit_names(self._chain.names))
-        with torch.no_grad():
-            x = self._chain.part(0, start)(self._example) if start else self._example
-        return [export_module(self._chain.part(start, end), x, exit_=names[end], before=names[start])]
+        if self._chain.joins(start, end):
+            return [self._model(start, end)]
+        return [self._model(k, k + 1) for k in range(start, end)]
+
+    def _model(self, start: int, end: int) -> Any:
+        if (start, end) not in self._models:
+            module = self._chain.segments[start] if end == start + 1 else self._chain.part(start, end)
+            self._models[start, end] = export_module(
+                module, self._inputs[start], exit_=self._names[end], before=self._names[start]
+            )
+        return self._models[start, end]
 
 
 def export_module(module: nn.Module, example: Tensor, *, exit_: str, before: str = "") -> Any:

@@ -2,7 +2,7 @@
 
 import importlib.metadata
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,9 @@ from eenas.programs.programs import need_onnx
 from eenas.programs.runtime import ExportedModel
 from eenas.programs.segments import INPUTS, OUTPUTS, PROVIDERS, error_text, open_session
 
+_PLACES = 5
+"""The number of cut points between blocks of a series at which the cost of cutting is timed."""
+
 
 class OnnxRuntime:
     """A `Runtime` that times the path to each cut point as one ONNX program, and the overhead between programs.
@@ -42,7 +45,8 @@ class OnnxRuntime:
     A design's segments end at its branches, and measurement does not know these places in advance. So every prefix is
     timed as a whole. At every cut point, the two adjacent segments run in turns as two programs and as one. The
     difference is the cost of cutting there: the call, copying and re-laying out the features, and layers that are no
-    longer fused. Decisions are those of a threshold policy in the loop of `runtime.py`.
+    longer fused. Between blocks of a series it is timed at _PLACES cut points and interpolated. Decisions are those of
+    a threshold policy in the loop of `runtime.py`.
 
     Branches are timed in turns with the whole `backbone` as one program if given, else alone.
 
@@ -78,23 +82,27 @@ class OnnxRuntime:
         samples = backbone.example(spec.batch).cpu()
         on_cpu = copy_of(chain, device="cpu")
         models = self._models = self._exported(lambda: ChainModels(on_cpu, backbone.example(2).cpu()), backbone.name)
-        features, last = _features(on_cpu, samples), len(models) - 1
+        features, last = _features(on_cpu, samples), len(chain.names)
 
         def part(start: int, end: int) -> Part:
             programs = self._exported(lambda: models.part(start, end), backbone.name)
             return self._part(programs, features[start], device, spec)
 
-        parts = [part(0, k + 1) for k in range(len(models))]
-        for k in range(last):
+        parts = [part(0, k + 1) for k in range(last + 1)]
+        places: Sequence[int] = range(last)
+        if chain.joins(0, last + 1):  # every part of it is an export of its own, and blocks of a series are alike
+            places = sorted({round(k) for k in np.linspace(0, last - 1, num=min(last, _PLACES))})
+        for k in places:
             first, second, both = (part(start, end) for start, end in ((k, k + 1), (k + 1, k + 2), (k, k + 2)))
             parts += [_in_turn(first, second), both]
         rounds = Rounds(device=device, spec=spec, host_clock=True)
         found = rounds.measure(
             [*parts, self._empty(backbone.num_classes, device, spec)],
-            rising=range(len(models)),
+            rising=range(last + 1),
         )
         pairs = zip(found[last + 1 : -1 : 2], found[last + 2 : -1 : 2], strict=True)
-        cuts = tuple(max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs)
+        timed = [max(apart.median_ms - together.median_ms, 0.0) for apart, together in pairs]
+        cuts = tuple(timed) if len(timed) == last else tuple(np.interp(range(last), places, timed).tolist())
         half = self._run(join_models(models.part(0, max(last // 2, 1))), samples.numpy(), device, spec)
         preprocessing = preprocessing_from(specs.to_table(backbone.transform))
         entry, decision = host_times(

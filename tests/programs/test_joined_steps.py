@@ -82,10 +82,10 @@ def test_a_model_of_onnx_for_several_blocks_is_exported_as_one_step(backbone):
 
     chain = built(backbone)
     models = ChainModels(chain, backbone.example(2))
-    apart = join_models([model for k in range(len(models)) for model in models.part(k, k + 1)])
-    (together,) = models.part(0, len(models))
+    apart = join_models([model for k in range(len(chain.segments)) for model in models.part(k, k + 1)])
+    (together,) = models.part(0, len(chain.segments))
     recurrent = [sum(node.op_type == "GRU" for node in each.graph.node) for each in (apart, together)]
-    assert recurrent[0] == recurrent[1] * len(models)
+    assert recurrent[0] == recurrent[1] * len(chain.segments)
     x = backbone.example(5).numpy()
     found = [ort.InferenceSession(each.SerializeToString()).run(["logits"], {"x": x})[0] for each in (apart, together)]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)

@@ -19,7 +19,7 @@ pytest.importorskip("onnx", reason="needs the extra onnx")
 ort = pytest.importorskip("onnxruntime", reason="needs the extra onnx")
 
 from eenas.programs import onnx_runtime  # noqa: E402
-from eenas.programs.chain_models import chain_models, join_models  # noqa: E402
+from eenas.programs.chain_models import ChainModels, join_models  # noqa: E402
 from eenas.programs.onnx_runtime import OnnxRuntime  # noqa: E402
 from tests.smallest_networks import loaded  # noqa: E402
 
@@ -40,7 +40,7 @@ def chain(backbone):
 
 
 def test_joined_segments_are_the_prefixes(backbone, chain):
-    models = chain_models(chain, backbone.example(2))
+    models = ChainModels(chain, backbone.example(2)).part(0, len(chain.segments))
     assert len(models) == 3
     x = torch.randn(5, 3, 8, 8)
     for first, last in ((0, 0), (0, 1), (0, 2), (1, 2)):
@@ -57,7 +57,7 @@ def test_joined_segments_are_the_prefixes(backbone, chain):
 def test_joined_segments_keep_their_layout_without_entering_it_again():
     backbone = load_backbone(BackboneSpec(name="cifar_resnet20"), num_classes=4, input_size=8)
     chain = Chain.built_from(backbone.module, backbone.example(), ["layer1.0", "layer1.1"])
-    models = chain_models(chain, backbone.example(2))
+    models = ChainModels(chain, backbone.example(2)).part(0, len(chain.segments))
     pools = [sum(node.op_type == "MaxPool" for node in join_models(part).graph.node) for part in (models[1:], models)]
     assert pools == [1, 0]
     x = torch.randn(3, 3, 8, 8)
