@@ -52,9 +52,10 @@ def nothing_chosen(
     real = [item for item in front if item.kind != "plain" and item.point.accuracy > results.guessing]
     plain = next((item for item in front if item.kind == "plain" and item.point.accuracy > results.guessing), None)
     if not real and (plain is None or not is_limited):
+        best = max(front, key=_accuracy)
         return (
-            f"the study {results.name!r} has found nothing better than guessing{held}; search longer, or give the "
-            "validation split more samples"
+            f"the study {results.name!r} has found nothing better than guessing{held}; search longer, give the "
+            f"validation split more samples, or train a network by its name (`eenas train --network {best.name!r}`)"
         )
     use = "search longer"
     if plain is not None:

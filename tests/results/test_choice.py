@@ -130,6 +130,13 @@ def test_limits_that_the_plain_backbone_alone_holds_are_said_to_be_held_by_it():
         choose_point(results, Choice(limits=Limits(max_branches=0)))
 
 
+def test_where_nothing_beats_guessing_a_network_can_still_be_named():
+    with pytest.raises(FrontError, match=r"nothing better than guessing; search longer, give the validation") as said:
+        choose_point(replace(RESULTS, largest_class=1.0), Choice())
+    name = re.search(r"\(`eenas train --network '(.*)'`\)", str(said.value)).group(1)
+    assert choose_design(RESULTS, Choice(network=name)).name == name
+
+
 def test_the_most_accurate_network_within_a_cost_may_be_the_backbone():
     limits = Limits(max_macs=1.0)
     strong = [network for network in RESULTS.networks if network.kind in ("plain", "static")]
