@@ -19,6 +19,7 @@ PAGES = [
         for name in (
             *("folder", "arrays", "module", "weights", "limits", "board", "resume", "own_loop", "blur"),
             "published_branches",
+            "shell_completion",
         )
     ),
 ]
