@@ -7,7 +7,7 @@ import json
 import math
 import types
 import typing
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
@@ -65,6 +65,7 @@ def read_fields(cls: type[T], table: Mapping[str, Any], *, file: str = "", key: 
         for name, field in fields.items()
         if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     ]
+    _check_places(hints, table, file=file, key=key)
     bounds.check_keys(table, fields, file=file, key=key)
     values = {name: _read(hints[name], value, file, f"{key}.{name}" if key else name) for name, value in table.items()}
     bounds.check_keys(table, fields, needed, file=file, key=key)
@@ -134,6 +135,25 @@ def assign(table: Mapping[str, Any], assignment: str) -> Table:
     for name in reversed(names):
         value = {name: value}
     return merge(table, value)
+
+
+def _check_places(hints: Mapping[str, Any], table: Any, *, file: str, key: str) -> None:
+    """Raise SpecError for a key that belongs to a table inside this one, with its place there."""
+    for name in table if isinstance(table, Mapping) else ():
+        if name not in hints and (places := tuple(_places(hints, str(name)))):
+            inner, prefix = (f"{key}.{name}", f"{key}.") if key else (str(name), "")
+            known = " or ".join(prefix + place for place in places[:3])
+            raise SpecError(f"{_where(file, inner)}: unknown key; give its table, too, as in {known}")
+
+
+def _places(hints: Mapping[str, Any], name: str) -> Iterator[str]:
+    """Yield the dotted places of a field `name` in the dataclasses of `hints`."""
+    for outer, hint in hints.items():
+        for cls in (hint, *(get_args(hint) if get_origin(hint) in (Union, types.UnionType) else ())):
+            if isinstance(cls, type) and dataclasses.is_dataclass(cls) and not hasattr(cls, "from_table"):
+                inner = _hints(typing.cast(Hashable, cls))
+                yield from ([f"{outer}.{name}"] if name in inner else ())
+                yield from (f"{outer}.{place}" for place in _places(inner, name))
 
 
 @functools.cache

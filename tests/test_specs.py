@@ -87,6 +87,7 @@ def test_there_and_back(value):
     [
         ({"kind": "a", "rat": 1}, r"study.toml: \[rat\]: unknown key; nearest: 'rate'"),
         ({"kind": "a", "inner": {"sise": 1}}, r"study.toml: \[inner.sise\]: unknown key; nearest: 'size'"),
+        ({"kind": "a", "size": 1}, r"study.toml: \[size\]: unknown key; give its table, too, as in inner.size"),
         ({"kind": "c"}, r"study.toml: \[kind\]: unknown value 'c'; known: 'a', 'b'"),
         ({}, r"study.toml: the key 'kind' is missing"),
         ({"kind": "a", "rate": "fast"}, r"\[rate\]: must be float, got 'fast'"),

@@ -63,7 +63,7 @@ def export(
     source = one_of(network=network, trial=trial, design=design)
     if len(paths) != (1 if source else 2):
         wanted = f"with --{source}, give only OUT" if source else "give RUN and OUT, or OUT with --network or --design"
-        raise EenasError(f"export got {len(paths)} paths; {wanted}")
+        raise EenasError(f"export got {len(paths)} path{'' if len(paths) == 1 else 's'}; {wanted}")
     from eenas.deployment.export import export as write_export
 
     quiet_optuna()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from eenas.errors import DeviceError, nearest
+from eenas.errors import DeviceError
 
 KINDS = ("auto", "cpu", "cuda", "mps")
 
@@ -21,7 +21,7 @@ def resolve_device(name: str) -> torch.device:
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     kind, colon, index = name.partition(":")
     if kind not in KINDS[1:] or (colon and not index.isdecimal()):
-        raise DeviceError(f"unknown device {name!r}; {nearest(kind, KINDS)}, or cuda:INDEX")
+        raise DeviceError(f"unknown device {name!r}; give {', '.join(KINDS)} or cuda:INDEX")
     number = int(index) if colon else None
     if kind == "cuda" and torch.cuda.is_available():
         number = torch.cuda.current_device() if number is None else number

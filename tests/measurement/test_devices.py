@@ -38,7 +38,7 @@ def test_cuda_has_its_index() -> None:
 
 @pytest.mark.parametrize("name", ["gpu", "cudda", "cuda:x", "", "cuda:", "auto:1"])
 def test_unknown_names(name: str) -> None:
-    with pytest.raises(DeviceError, match=r"unknown device .*cuda:INDEX"):
+    with pytest.raises(DeviceError, match=r"unknown device .*; give auto, cpu, cuda, mps or cuda:INDEX"):
         resolve_device(name)
 
 
