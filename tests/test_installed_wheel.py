@@ -87,7 +87,7 @@ def test_the_console_script_is_there_and_points_to_a_function(
     distribution: Distribution, target: Path, tmp_path: Path
 ) -> None:
     (entry,) = distribution.entry_points.select(group="console_scripts")
-    assert (entry.name, entry.value) == ("eenas", "eenas.cli.main:main")
+    assert (entry.name, entry.value) == ("eenas", "eenas.__main__:main")
     assert any((target / "bin").glob("eenas*")) or any((target / "Scripts").glob("eenas*"))
     code = f"from {entry.module} import {entry.attr}; assert callable({entry.attr})"
     run(sys.executable, "-c", code, cwd=tmp_path, path=target)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -134,3 +135,35 @@ def test_errors_of_usage_end_with_two(call, arguments, said):
 def test_the_command_line_starts_without_torch() -> None:
     code = "import sys; import eenas.cli.main; sys.exit(any(name in sys.modules for name in ('torch', 'optuna')))"
     assert subprocess.run([sys.executable, "-c", code], check=False, timeout=120).returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process in another way there")
+def test_control_c_while_the_command_is_loaded_ends_it_without_a_traceback():
+    code = """
+import importlib.abc, os, signal, sys
+
+class Interrupting(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        if name == "rich":
+            os.kill(os.getpid(), signal.SIGINT)
+
+sys.meta_path.insert(0, Interrupting())
+from eenas.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_control_c_is_an_exception_again_when_a_verb_runs():
+    code = """
+import signal, sys
+from eenas.__main__ import main
+sys.argv = ["eenas", "--version"]
+try:
+    main()
+finally:
+    print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"eenas {__version__}\nTrue\n"
