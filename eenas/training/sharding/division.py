@@ -62,11 +62,11 @@ def divided_group(
     if spec.precision == "float16":
         raise TrainingError('sharding does not support precision = "float16"; set precision to "bfloat16"')
     share = needed.weights + (needed.whole - needed.weights) / group.size
-    why = "sharding = fsdp" if there is None or not is_tight else f"more than {ROOM:.0%} of the device's {_gb(there)}"
+    why = "sharding = fsdp" if there is None or not is_tight else f"more than {ROOM:.0%} of the device's {_size(there)}"
     listener(
         Notice(
-            f"the training state of {_gb(needed.whole)} ({why}) is divided over {group.size} processes: at most "
-            f"{_gb(share)} on each while it starts, {_gb(needed.whole / group.size)} afterwards"
+            f"the training state of {_size(needed.whole)} ({why}) is divided over {group.size} processes: at most "
+            f"{_size(share)} on each while it starts, {_size(needed.whole / group.size)} afterwards"
         )
     )
     return replace(group, sharded=True)
@@ -184,5 +184,9 @@ def _is_divided(value: Any) -> bool:
     return isinstance(value, Tensor) and hasattr(value, "device_mesh")
 
 
-def _gb(count: float) -> str:
-    return f"{count / 2**30:,.2f} GB"
+def _size(count: float) -> str:
+    """Return a number of bytes as text, in the largest unit of which it is at least a tenth."""
+    for unit, size in (("GB", 2**30), ("MB", 2**20)):
+        if count >= size / 10:
+            return f"{count / size:,.2f} {unit}"
+    return f"{count / 2**10:,.2f} KB"

@@ -80,6 +80,7 @@ def test_auto_divides_what_does_not_fit_a_device(monkeypatch):
         found = divided_group(group, spec, network, choice, heard.append)
         assert (found.sharded, bool(heard)) == (wanted, wanted)
     assert "more than 80% of the device's" in heard[0].text
+    assert " 0.00 " not in heard[0].text, "a small network takes memory, too"
     for other in (replace(spec, sharding="none"),):
         assert not divided_group(group, other, network, choice, heard.append).sharded
     assert not divided_group(ProcessGroup(), replace(spec, sharding="fsdp"), network, choice, heard.append).sharded
@@ -110,3 +111,11 @@ def test_blocks_of_lists_are_gathered_alone_but_not_across_the_cut_point_of_a_br
     for unit in units(network):
         name = next(name for name, module in blocks.items() if module is unit)
         assert not cut.startswith(f"{name}.")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [(3 * 2**30, "3.00 GB"), (2**30 / 10, "0.10 GB"), (2**26, "64.00 MB"), (2**20 / 10, "0.10 MB"), (2**12, "4.00 KB")],
+)
+def test_memory_is_said_in_a_unit_that_shows_it(count, text):
+    assert division._size(count) == text
