@@ -1,6 +1,8 @@
 """Faults of the machine, such as a full disk or too little memory, as opposed to faults of a request."""
 
 import errno
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,10 +13,14 @@ MEMORY = (
     *("bad_alloc", "can't start new thread", "unable to allocate", "failed to map segment"),
 )
 """Parts of the messages of allocators, in lower case."""
-WRITING = ("no space left", "unexpected pos", "file write failed", "failed writing", "os error", "quota exceeded")
+WRITING = (
+    *("no space left", "unexpected pos", "file write failed", "failed writing", "iostream error", "os error"),
+    "quota exceeded",
+)
 """Parts of the messages of torch, safetensors and NumPy about files that cannot be written, in lower case."""
 DEVICE = ("cuda error", "hip error", "acceleratorerror")
 """Parts of the messages about a device that this process can no longer use, in lower case."""
+_NUMBER = re.compile(r"\(os error (\d{1,4})\)")
 
 
 def machine_fault(error: BaseException) -> MachineError | None:
@@ -72,6 +78,22 @@ def is_write_failure(error: BaseException) -> bool:
     return not isinstance(error, EenasError) and any(words in said for words in WRITING)
 
 
+def error_number(error: BaseException) -> int | None:
+    """Return the number of the system's error behind `error`, which libraries in Rust put into their text, or None."""
+    if isinstance(error, OSError):
+        return error.errno
+    found = _NUMBER.search(str(error))
+    return int(found[1]) if found else None
+
+
+def write_failure(error: BaseException) -> str:
+    """Return why a file could not be written, in the words of the system, without those of a library."""
+    number = error_number(error)
+    if isinstance(error, OSError):
+        return error.strerror or str(error)
+    return "its disk or a quota may be full" if number is None else os.strerror(number)
+
+
 def is_device_failure(error: BaseException) -> bool:
     """Whether an accelerator failed so that this process can no longer use it."""
     said = f"{type(error).__name__}: {error}".lower()
@@ -91,6 +113,8 @@ def causes(error: BaseException) -> Iterator[BaseException]:
 def _said(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    if is_write_failure(error):
+        return f"a file could not be written ({write_failure(error)})"
     first = next((line.strip() for line in str(error).splitlines() if line.strip()), "")
     return f"{type(error).__name__}: {first}" if first else type(error).__name__
 
@@ -106,7 +130,7 @@ def _fix(error: BaseException) -> str:
         errno.EMFILE: "raise the limit of open files (ulimit -n)",
         errno.ENFILE: "raise the limit of open files",
     }
-    number = getattr(error, "errno", None)
-    if number is None and "no space left" in str(error).lower():
+    number = error_number(error)
+    if number is None and is_write_failure(error):
         number = errno.ENOSPC
     return f"{fixes.get(number or 0, 'fix the cause')} and rerun the command"

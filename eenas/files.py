@@ -1,6 +1,7 @@
 """Atomic writing of files and folders, so that a full disk or a kill leaves the old ones."""
 
 import ctypes
+import errno
 import os
 import re
 import shutil
@@ -13,7 +14,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from eenas.errors import StorageError
-from eenas.faults import is_write_failure
+from eenas.faults import error_number, is_write_failure, write_failure
+from eenas.processes import is_running
 
 DAY = 86400.0
 """Seconds without a change after which temporary files of another machine count as abandoned."""
@@ -22,6 +24,8 @@ _HOST = re.sub(r"[^A-Za-z0-9.]", "_", socket.gethostname())
 _TEMPORARY = re.compile(r"\.(.+)\.eenas-([A-Za-z0-9._]*)-(\d+)-\w+\.(part|old)")
 _LONGEST = 80
 """The number of characters of a name repeated in its temporary file. File systems limit the length of names."""
+_GROWTH = 1 << 20
+"""The bytes that are added to a file whose writing failed, to learn why."""
 _CLEANED: set[Path] = set()
 
 
@@ -35,7 +39,12 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             temporary = temporary_beside(path)
-            write(temporary)
+            try:
+                write(temporary)
+            except Exception as error:
+                if not isinstance(error, OSError) and is_write_failure(error):
+                    _check_growth(temporary)
+                raise
             with temporary.open("rb+") as stream:
                 os.fsync(stream.fileno())
             temporary.chmod(0o644)
@@ -120,7 +129,7 @@ def remove_stale(folder: Path, *, again: bool = False) -> None:
         _CLEANED.add(folder)
         for item in list(folder.iterdir()):
             found = _TEMPORARY.fullmatch(item.name)
-            if found is None or not _is_abandoned(item, found[2], int(found[3])):
+            if found is None or not _is_abandoned(item, found[2], found[3]):
                 continue
             before = folder / found[1]
             if found[4] == "old" and not before.exists():  # the process died between two renames
@@ -131,16 +140,10 @@ def remove_stale(folder: Path, *, again: bool = False) -> None:
                 item.unlink(missing_ok=True)
 
 
-def _is_abandoned(item: Path, host: str, process: int) -> bool:
+def _is_abandoned(item: Path, host: str, process: str) -> bool:
     if host != _HOST:
         return time.time() - item.lstat().st_mtime > DAY
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return True
-    except OSError:
-        return False
-    return False
+    return not is_running(process)
 
 
 def _link_entries(path: Path, work: Path, keep: Callable[[str], bool]) -> None:
@@ -205,6 +208,14 @@ def _exchange(one: Path, other: Path) -> bool:
     return call is not None and call(here, os.fsencode(one), here, os.fsencode(other), exchange) == 0
 
 
+def _check_growth(file: Path) -> None:
+    """Raise the OSError for which a file cannot grow: libraries such as torch report it with a text of their own."""
+    with file.open("ab") as stream:
+        stream.write(bytes(_GROWTH))
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
 @contextmanager
 def _storage_errors(path: Path) -> Iterator[None]:
     """Convert write errors to a StorageError of one line. torch and safetensors have error classes of their own."""
@@ -213,4 +224,7 @@ def _storage_errors(path: Path) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, OSError) and not is_write_failure(error):
             raise
-        raise StorageError(f"{path}: could not be written ({error}); free space or give another folder") from error
+        fix = "make it writable" if error_number(error) in (errno.EROFS, errno.EACCES, errno.EPERM) else "free space"
+        raise StorageError(
+            f"{path}: could not be written ({write_failure(error)}); {fix} or give another folder"
+        ) from error

@@ -35,7 +35,10 @@ def raised_from(error: Exception, cause: Exception, *, hidden: bool = False) -> 
         (OSError(errno.EROFS, "Read-only file system", "/x"), "make its file system writable"),
         (FileNotFoundError(errno.ENOENT, "No such file", "/x"), "restore it"),
         (ConnectionResetError("reset"), "fix the cause and rerun the command"),
-        (RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), "fix the cause"),
+        (
+            RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"),
+            r"^a file could not be written .*disk or a quota may be full.*; free space",
+        ),
         (ValueError("I/O error: No space left on device (os error 28)"), "free space"),
         (RuntimeError("CUDA error: an illegal memory access was encountered"), "check the device"),
         (

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 from eenas import files
 from eenas.errors import StorageError
@@ -27,14 +28,17 @@ def test_a_file_is_written_with_its_folders(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "problem",
+    ("problem", "said"),
     [
-        OSError(errno.ENOSPC, "No space left on device"),
-        RuntimeError("[enforce fail at inline_container.cc:659] . unexpected pos 64 vs 0"),
-        Exception("Error while serializing: I/O error: No space left on device (os error 28)"),
+        (OSError(errno.ENOSPC, "No space left on device"), "No space left on device"),
+        (
+            RuntimeError("[enforce fail at inline_container.cc] . unexpected pos 64 vs 0"),
+            "its disk or a quota may be full",
+        ),
+        (Exception("I/O error: No space left on device (os error 28)"), "No space left on device"),
     ],
 )
-def test_a_full_disk_leaves_the_old_file(tmp_path, problem):
+def test_a_full_disk_leaves_the_old_file(tmp_path, problem, said):
     path = tmp_path / "weights.pt"
     path.write_text("old")
 
@@ -42,7 +46,7 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, problem):
         part.write_text("half of the n")
         raise problem
 
-    with pytest.raises(StorageError, match=r"weights.pt: could not be written .*; free space or give another"):
+    with pytest.raises(StorageError, match=rf"weights.pt: could not be written \({said}\); free space or give another"):
         write_atomically(path, write)
     assert path.read_text() == "old"
     assert [file.name for file in tmp_path.iterdir()] == ["weights.pt"]
@@ -146,3 +150,27 @@ def test_a_process_that_died_between_two_renames_leaves_the_old_folder(tmp_path)
     (aside / "file").write_text("old")
     remove_stale(tmp_path)
     assert (tmp_path / "folder" / "file").read_text() == "old"
+
+
+def test_the_fix_of_a_place_that_cannot_be_written_is_not_space(tmp_path):
+    def write(part):
+        raise Exception("Error while serializing: I/O error: Permission denied (os error 13)")
+
+    with pytest.raises(StorageError, match=r"x: could not be written \(Permission denied\); make it writable or give"):
+        write_atomically(tmp_path / "x", write)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs the full device of Linux")
+def test_a_full_disk_is_said_in_the_words_of_the_system(tmp_path):
+    def write(part):
+        part.unlink()
+        part.symlink_to("/dev/full")  # every write there fails as on a full disk
+        torch.save({"weight": torch.zeros(10)}, part)
+
+    with pytest.raises(StorageError) as error:
+        write_atomically(tmp_path / "c.pt", write)
+    assert str(error.value) == (
+        f"{tmp_path}/c.pt: could not be written (No space left on device); free space or give another folder"
+    )
+    assert not list(tmp_path.iterdir())

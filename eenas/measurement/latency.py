@@ -12,8 +12,8 @@ from eenas.errors import MeasurementError, SpecError, nearest
 from eenas.escaping import shortened
 from eenas.measurement.devices import device_name, resolve_device
 from eenas.plugins import is_reference
+from eenas.processes import MOST_THREADS
 from eenas.specs import read_fields
-from eenas.threads import MOST_THREADS
 
 __all__ = [
     "Latency",

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from eenas.processes import is_running, is_suspended
 from eenas.progress import notify
 
 SETTLE = 30.0
@@ -182,7 +183,7 @@ def _settle(folder: Path) -> None:
     except OSError:
         return
     for file in files:
-        if not _is_process(file.stem):
+        if not is_running(file.stem):
             with contextlib.suppress(OSError):
                 file.unlink()
             continue
@@ -204,7 +205,7 @@ def _paused_by(lock: FileLock, process: str, deadline: float) -> bool:
         try:
             lock.acquire(timeout=min(max(deadline - time.monotonic(), 0.0), _LOOK))
         except Timeout:
-            if _is_suspended(process):
+            if is_suspended(process):
                 return True
             if time.monotonic() >= deadline:
                 return False
@@ -227,25 +228,4 @@ def _is_alive(marker: Path) -> bool:
         text = marker.read_text(encoding="ascii")
     except (OSError, ValueError):
         return False
-    return not text or _is_process(text)
-
-
-def _is_suspended(process: str) -> bool:
-    """Whether a process is suspended (Linux): it cannot pause, and needs not."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[:1] == ["T"]
-
-
-def _is_process(text: str) -> bool:
-    if not text.isdigit():
-        return False
-    try:
-        os.kill(int(text), 0)
-    except ProcessLookupError:
-        return False
-    except OSError:  # of another user
-        return True
-    return True
+    return not text or is_running(text)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
-from eenas.threads import check_threads
+from eenas.processes import check_threads
 
 Run = Callable[[], object]
 

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.errors import DeviceError, EenasError, ExportError
+from eenas.processes import check_threads
 from eenas.programs.json_files import shown
 from eenas.programs.manifest import Manifest, ProgramFile
-from eenas.threads import check_threads
 
 PROVIDERS = {"cpu": "CPUExecutionProvider", "cuda": "CUDAExecutionProvider"}
 INPUTS, OUTPUTS = ("x", "previous"), ("features", "logits")

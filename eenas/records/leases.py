@@ -155,13 +155,6 @@ class Leases:
         return not made
 
 
-def held_leases(database: Database) -> list[tuple[str, str]]:
-    """Return the names of the leases that are held, each with the worker that holds it ("host:process")."""
-    with database.transaction() as connection:
-        rows = connection.execute(select(LEASES.c.name, LEASES.c.holder).order_by(LEASES.c.name)).all()
-    return [(row.name, row.holder.partition("#")[0]) for row in rows]
-
-
 class _Lease:
     """One worker's claim to the lease `name`, with a heartbeat thread."""
 

@@ -6,11 +6,11 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy import Row, delete, inspect, select, update
 
 from eenas.escaping import shortened
+from eenas.processes import is_running
 from eenas.records.database import Database
 from eenas.records.rows import read_record, read_table
 from eenas.records.tables import WORKERS
@@ -98,21 +98,4 @@ def worker_name() -> str:
 def is_gone(worker: str) -> bool:
     """Whether a worker on this machine has ended. False for other machines, which only heartbeats can tell."""
     host, _, process = worker.rpartition(":")
-    if host != socket.gethostname() or not process.isdigit():
-        return False
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return _is_zombie(process)
-
-
-def _is_zombie(process: str) -> bool:
-    """Whether a process has ended but was not reaped by its parent (Linux)."""
-    try:
-        status = Path(f"/proc/{process}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:
-        return False
-    return status.rpartition(")")[2].split()[:1] == ["Z"]
+    return host == socket.gethostname() and process.isdigit() and not is_running(process)

@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from eenas.policies.costs import MACS
 from eenas.records.database import Database
-from eenas.records.leases import held_leases
+from eenas.records.leases import Leases
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
 from eenas.records.workers import WorkerRecord, WorkerRecords, is_gone
@@ -173,7 +173,7 @@ class Watch:
                 WorkerStatus(worker=each, is_alive=each.seen_seconds_ago <= GRACE and not is_gone(each.name))
                 for each in WorkerRecords(database).list(name)
             ),
-            leases=tuple(HeldLease(name=lease, worker=worker) for lease, worker in held_leases(database)),
+            leases=tuple(HeldLease(name=each.name, worker=each.worker) for each in Leases(database).held()),
             pace=_pace(trials),
             best=_best(trials, record),
             others=tuple(each.name for each in StudyRecords(database).list() if each.name != name),

@@ -13,10 +13,10 @@ from eenas.deployment.serving.samples_input import SamplesInput, WholeModel
 from eenas.deployment.serving.served_model import ServedModel, manifest_stamp
 from eenas.errors import InputError
 from eenas.escaping import shortened
+from eenas.processes import PER_CORE
 from eenas.programs.manifest import read_manifest, read_table
 from eenas.programs.runtime import ExportedModel, load
 from eenas.programs.segments import open_segments
-from eenas.threads import PER_CORE
 
 MOST_WORKERS = 4
 """The most workers of a model unless more are asked for; their Python code shares one interpreter."""
