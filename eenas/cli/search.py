@@ -1,6 +1,8 @@
 """`eenas search`: search for early-exit designs of a backbone, or resume a search."""
 
+from collections.abc import Sequence
 from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import Annotated
 
@@ -95,10 +97,6 @@ def search(
     from eenas.workers.parallel_search import parallel_search
 
     quiet_optuna()
-    bank = ["bank.use=false"] if no_bank else []
-    bank += ["task.skip_bad=true"] if skip_bad else []
-    if feature_cache is not None:
-        bank.append(f'bank.feature_cache="{feature_cache}"')
     with listening() as listener:
         results = parallel_search(
             backbone,
@@ -112,7 +110,7 @@ def search(
             name=name,
             device=device,
             seed=seed,
-            overrides=(*(overrides or ()), *bank),
+            overrides=assignments(overrides or (), no_bank=no_bank, skip_bad=skip_bad, feature_cache=feature_cache),
             remeasure=remeasure,
             latency_profile=latency_profile,
             workers=workers,
@@ -136,3 +134,14 @@ def search(
     if results.recommended:
         suggest("train", best=True, **options.study_flags(storage, results.name, artifacts, trust_code=trust_code))
     suggest("dashboard", **options.study_flags(storage, None, artifacts))
+
+
+def assignments(
+    overrides: Sequence[str], *, no_bank: bool, skip_bad: bool, feature_cache: str | None
+) -> tuple[str, ...]:
+    """Return the assignments to keys of the study file that the flags of a search make, those of `--set` first."""
+    found = ["bank.use=false"] if no_bank else []
+    found += ["task.skip_bad=true"] if skip_bad else []
+    if feature_cache is not None:
+        found.append(f"bank.feature_cache={dumps(feature_cache)}")
+    return (*overrides, *found)

@@ -11,6 +11,14 @@ from eenas.errors import DeviceError
 KINDS = ("auto", "cpu", "cuda", "mps")
 
 
+def check_device(name: str) -> None:
+    """Raise DeviceError for a name that no machine has a device of."""
+    kind, colon, index = name.partition(":")
+    is_index = index.isascii() and index.isdecimal() and len(index) < 5
+    if kind not in KINDS or (colon and (kind == "auto" or not is_index)):
+        raise DeviceError(f"unknown device {name!r:.60}; give {', '.join(KINDS)} or cuda:INDEX")
+
+
 def resolve_device(name: str) -> torch.device:
     """Return the device for "auto", "cpu", "cuda", "cuda:1" or "mps".
 
@@ -19,9 +27,8 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    check_device(name)
     kind, colon, index = name.partition(":")
-    if kind not in KINDS[1:] or (colon and not index.isdecimal()):
-        raise DeviceError(f"unknown device {name!r}; give {', '.join(KINDS)} or cuda:INDEX")
     number = int(index) if colon else None
     if kind == "cuda" and torch.cuda.is_available():
         number = torch.cuda.current_device() if number is None else number

@@ -205,10 +205,24 @@ def reference_to(name: str, file: Path) -> str:
     return f"{name}@sha256:{sha256_of(file)}"
 
 
+def check_places(storage: str, artifacts: ArtifactPlace | None = None) -> None:
+    """Raise the StorageError of a malformed storage or place of artifacts, without opening them.
+
+    A storage without a file needs a place.
+    """
+    read_url(storage)
+    check_place(_place(storage, artifacts))
+
+
 def check_storage(storage: str, artifacts: ArtifactPlace | None = None) -> None:
     """Raise the StorageError that opening `storage` and its artifacts would raise, without writing or connecting."""
     Database.check(storage)
     check_place(_place(storage, artifacts))
+
+
+def folder_beside(storage: str, artifacts: ArtifactPlace | None = None) -> Path | None:
+    """Return the folder that `ArtifactStore.beside` opens, or None for a store elsewhere."""
+    return folder_of(_place(storage, artifacts))
 
 
 def existing_store(storage: str, artifacts: ArtifactPlace | None, *, trust_code: bool = False) -> ArtifactStore:

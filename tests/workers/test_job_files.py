@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import shutil
 import signal
@@ -15,7 +16,7 @@ import yaml
 from eenas.cli.clusters.cluster import parsed
 from eenas.errors import SpecError, StorageError
 from eenas.workers.job_files.cluster_job import ClusterJob, without, written
-from eenas.workers.job_files.kubernetes import KubernetesOptions, kubernetes_manifest
+from eenas.workers.job_files.kubernetes import KubernetesOptions, escaped, kubernetes_manifest
 from eenas.workers.job_files.ray_job import RayOptions, ray_script
 from eenas.workers.job_files.slurm import SlurmOptions, slurm_script
 
@@ -287,7 +288,27 @@ def test_a_manifest_is_what_the_client_of_kubernetes_reads():
         (lambda: KubernetesOptions(image="a b"), "--image must be an image"),
         (lambda: KubernetesOptions(image="a", namespace="A_b"), "--namespace must have lower-case letters"),
         (lambda: KubernetesOptions(image="a", disk="20"), "--disk must be a size such as 20Gi"),
+        (lambda: job(memory="1\u0666G"), "--memory must be a size"),
+        (lambda: job(memory="255M"), "--memory must be at least 256M, which a worker holds before it reads a network"),
+        (lambda: SlurmOptions(time="\u0664"), "--time must be MINUTES"),
+        *(
+            (lambda image=image: KubernetesOptions(image=image), "--image must be an image")
+            for image in ("a/B:1", "a:b:c", "a//b", "host:1a/b", "a@sha256:12", "a" * 300, "a:", "-a", "\u00fc")
+        ),
+        *(
+            (lambda name=name: KubernetesOptions(image="a", namespace=name), "--namespace must have lower-case letters")
+            for name in ("a.b", "-a", "a-", "a" * 64, "", "\u00fc")
+        ),
+        *(
+            (lambda name=name: KubernetesOptions(image="a", storage_class=name), "--storage-class must have lower-case")
+            for name in ("a..b", ".a", "a.", "a.-b", "a." * 126 + "aa", "A")
+        ),
+        (lambda: KubernetesOptions(image="a", disk="2\u0660Gi"), "--disk must be a size such as 20Gi"),
         (lambda: RayOptions(address="head:8265"), "--address must be a URL"),
+        *(
+            (lambda address=address: RayOptions(address=address), "--address must be a URL such as http://HOST:8265")
+            for address in ("http://", "http://:::", "http://a:0", "http://a:65536", "ray://a:1", "http://a/x")
+        ),
     ],
 )
 def test_what_a_cluster_would_misread_is_refused(make, said):
@@ -313,7 +334,7 @@ def test_sqlite_is_for_one_worker(tmp_path):
 def test_the_name_of_a_job_is_one_that_clusters_take(name):
     label = job(name=name).label
     assert label.startswith("eenas")
-    assert len(label) <= 46
+    assert len(label) <= 43
     assert label.strip("-") == label
     assert set(label) <= set("abcdefghijklmnopqrstuvwxyz0123456789-")
 
@@ -329,3 +350,38 @@ def test_a_file_is_replaced_only_by_force(tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ["job"]
     with pytest.raises(StorageError, match="cannot be written"):
         written(path / "below", "three", force=False)
+
+
+@pytest.mark.parametrize(
+    "image", ["eenas", "a/b:1", "registry.org:5000/me/eenas_x:1.0-rc", "Host.org/a--b", f"a@sha256:{'0' * 64}"]
+)
+def test_images_that_registries_know_are_taken(image):
+    assert KubernetesOptions(image=image, namespace="a-1", storage_class="fast.example.org").image == image
+
+
+@pytest.mark.parametrize("address", ["http://head:8265", "https://head", "http://[::1]:8265", "http://10.0.0.1:8265/"])
+def test_addresses_of_job_servers_are_taken(address):
+    assert RayOptions(address=address).address == address
+
+
+def test_the_variables_of_a_runtime_environment_are_texts(tmp_path):
+    (tmp_path / "env.json").write_text('{"env_vars": {"A": 1}}')
+    with pytest.raises(SpecError, match=r"env.json: env_vars.'A' must be a text, got 1; put it in quotation marks"):
+        ray_script(job(), RayOptions(runtime_env=tmp_path / "env.json"), tmp_path)
+
+
+def test_names_that_are_cut_stay_different_and_fit_a_stateful_set():
+    one, two = (job(name="a" * 60 + end).label for end in ("b", "c"))
+    assert one != two
+    assert max(len(f"{each}-postgres") for each in (one, two, job(name="a" * 37).label)) == 52
+
+
+def expanded(text):
+    """What Kubernetes makes of an argument: $$ is a dollar, $(NAME) a variable."""
+    return re.sub(r"\$(\$|\((\w+)\))", lambda found: "$" if found[1] == "$" else f"<{found[2]}>", text)
+
+
+@pytest.mark.parametrize("flag", ["training.epochs=$(2)", "$$(PASSWORD)", "$$$(PASSWORD)", "$", "a$b$$", "$(PASSWORD)"])
+def test_kubernetes_expands_no_variable_of_the_user(flag):
+    assert expanded(escaped(flag)) == flag
+    assert expanded(escaped("postgresql://eenas:$(PASSWORD)@host/eenas")) == "postgresql://eenas:<PASSWORD>@host/eenas"

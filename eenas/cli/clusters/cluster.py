@@ -1,14 +1,17 @@
 """`eenas cluster`: write a job file that starts the workers of a search on Slurm, Kubernetes or Ray."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from eenas import shipped
 from eenas.cli import options
+from eenas.cli.search import assignments
 from eenas.cli.terminal.console import say
-from eenas.errors import SpecError
+from eenas.errors import DeviceError, SpecError
 from eenas.names import check_name, file_part
 from eenas.workers.job_files.cluster_job import ClusterJob, written
 from eenas.workers.job_files.kubernetes import KubernetesOptions, kubernetes_manifest
@@ -51,7 +54,7 @@ def slurm(
     Example: eenas cluster slurm --workers 8 --backbone resnet50 --trials 200 --storage postgresql://host/db
     --artifacts /shared/study
     """
-    job = _job(_checked(context.args), workers=workers, gpus=gpus, cpus=cpus, memory=memory)
+    job = _job(context.args, workers=workers, gpus=gpus, cpus=cpus, memory=memory)
     chosen = SlurmOptions(time=time, before=before, partition=partition, account=account, constraint=constraint)
     path = _write(slurm_script(job, chosen, Path.cwd()), out or Path(f"{file_part(job.label)}.slurm"), force, 0o755)
     if job.has_secret:
@@ -81,7 +84,7 @@ def kubernetes(
 
     Example: eenas cluster kubernetes --image registry.org/eenas:1.0 --workers 8 --backbone resnet50 --trials 200
     """
-    job = _job(context.args, workers=workers, gpus=gpus, cpus=cpus, memory=memory)
+    job = _job(context.args, in_image=True, workers=workers, gpus=gpus, cpus=cpus, memory=memory)
     chosen = KubernetesOptions(image=image, namespace=namespace, disk=disk, storage_class=storage_class)
     for name in ("storage", "artifacts"):
         if any(flag.partition("=")[0] == f"--{name}" for flag in job.flags):
@@ -111,7 +114,7 @@ def ray(
     Example: eenas cluster ray --address http://head:8265 --workers 8 --backbone resnet50 --trials 200
     --storage postgresql://host/db --artifacts /shared/study
     """
-    job = _job(_checked(context.args), workers=workers, gpus=gpus, cpus=cpus)
+    job = _job(context.args, workers=workers, gpus=gpus, cpus=cpus)
     chosen = RayOptions(address=address, runtime_env=runtime_env)
     path = _write(ray_script(job, chosen, Path.cwd()), out or Path(f"{file_part(job.label)}.sh"), force, 0o755)
     if job.has_secret:
@@ -135,19 +138,15 @@ def parsed(flags: Sequence[str]) -> dict[str, Any]:
         raise SpecError(f"a flag of the search: {text}; `eenas search --help` lists them") from None
 
 
-def _checked(flags: Sequence[str]) -> Sequence[str]:
-    """Return the flags. Raises SpecError for settings that no search takes, in the files of this folder, too."""
-    from eenas.study.settings.shortcuts import Shortcuts
-    from eenas.study.settings.study_spec import load_settings
+def _job(flags: Sequence[str], *, in_image: bool = False, **resources: Any) -> ClusterJob:
+    """Return the job of the flags. `in_image`: its files, storage and artifacts are those of a container.
 
-    given = parsed(flags)
-    if given["study"] or given["backbone"]:  # else `_job` says what is missing
-        names = ("study", "backbone", "task", *Shortcuts.__annotations__)
-        load_settings(**{name: given[name] for name in names}, overrides=given["overrides"] or ())
-    return flags
+    Raises an EenasError for what the workers would refuse, as far as it shows here.
+    """
+    from eenas.measurement.devices import check_device
+    from eenas.measurement.latency_profile import read_latency_profile
+    from eenas.records.artifacts import check_places
 
-
-def _job(flags: Sequence[str], **resources: Any) -> ClusterJob:
     given = parsed(flags)
     name = given["name"] or given["study"] or given["backbone"]
     if name is None:
@@ -156,7 +155,38 @@ def _job(flags: Sequence[str], **resources: Any) -> ClusterJob:
     storage = given["storage"] or options.STORAGE
     if given["name"] is None:
         name = Path(name).stem
-    return ClusterJob(name=name, flags=tuple(flags), storage=storage, **resources)
+    job = ClusterJob(name=name, flags=tuple(flags), storage=storage, **resources)
+    _check_settings(given, in_image)
+    check_device(given["device"])
+    kind, _, index = given["device"].partition(":")
+    if kind == "cuda" and int(index or 0) >= job.gpus:
+        raise DeviceError(
+            f"--device {given['device']} must be among the GPUs of a worker, of which it has --gpus {job.gpus}; leave "
+            "--device out"
+        )
+    if not in_image:
+        job.check_shared()
+        check_places(storage, given["artifacts"])
+        if given["latency_profile"] is not None:
+            read_latency_profile(given["latency_profile"])
+    return job
+
+
+def _check_settings(given: Mapping[str, Any], in_image: bool) -> None:
+    """Raise SpecError for settings that no search takes, in the files of this folder, too.
+
+    A container may have files that are not here. Settings of such files are not checked, as a line says.
+    """
+    from eenas.study.settings.shortcuts import Shortcuts
+    from eenas.study.settings.study_spec import load_settings
+
+    for kind, name in (("studies", given["study"]), ("search_spaces", given["space"])):
+        if in_image and name is not None and name not in shipped.names(kind) and not os.path.isfile(name):
+            say(f"{name}: not in this folder, so the settings of the search are not checked; the image must have it")
+            return
+    names = ("study", "backbone", "task", *Shortcuts.__annotations__)
+    flags = {name: given[name] for name in ("no_bank", "skip_bad", "feature_cache")}
+    load_settings(**{name: given[name] for name in names}, overrides=assignments(given["overrides"] or (), **flags))
 
 
 def _write(text: str, path: Path, force: bool, mode: int) -> Path:

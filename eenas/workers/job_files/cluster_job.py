@@ -6,17 +6,21 @@ import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
 
 from eenas.errors import SpecError, StorageError
 from eenas.escaping import one_line, shortened
 from eenas.masking import masked_url, secrets_of
-from eenas.workers.places import MOST_WORKERS
+from eenas.workers.places import MOST_WORKERS, WORKER_BYTES
 
 STORAGE = "EENAS_STORAGE"
 """The variable with the storage's URL, where that has a password."""
-_MEMORY = re.compile(r"[1-9]\d{0,8}(K|M|G|T)")
+_MEMORY = re.compile(r"([1-9]\d{0,8})([KMGT])", re.ASCII)
+_UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_LABEL, _SHORTENED = 37, 28
+"""The longest name in a label, and the part of a longer one that stays. A StatefulSet may have 52 characters."""
 _OWN_FLAGS = ("--workers", "--ray", "--gpus-per-trial", "--cpus-per-trial")
 
 
@@ -42,8 +46,13 @@ class ClusterJob:
             value = getattr(self, field)
             if not least <= value <= MOST_WORKERS:
                 raise SpecError(f"--{field} must be a whole number from {least} to {MOST_WORKERS}, got {value}")
-        if not _MEMORY.fullmatch(self.memory):
+        if not (found := _MEMORY.fullmatch(self.memory)):
             raise SpecError(f"--memory must be a size such as 16G or 900M, got {shortened(self.memory)}")
+        if int(found[1]) * _UNITS[found[2]] < WORKER_BYTES:
+            raise SpecError(
+                f"--memory must be at least {WORKER_BYTES >> 20}M, which a worker holds before it reads a network, "
+                f"got {self.memory}"
+            )
         for flag in self.flags:
             if one_line(flag) != flag:
                 raise SpecError(f"a flag of a job must have no control characters, got {shortened(flag)}; remove them")
@@ -52,8 +61,14 @@ class ClusterJob:
 
     @property
     def label(self) -> str:
-        """The name in lower-case letters, digits and single hyphens, at most 40 characters, as Kubernetes needs it."""
-        found = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")[:40].strip("-")
+        """The name in lower-case letters, digits and single hyphens, as Kubernetes needs it.
+
+        A name of more than 37 characters is cut, and ends with a digest.
+        """
+        found = re.sub(r"[^a-z0-9]+", "-", self.name.lower()).strip("-")
+        if len(found) > _LABEL:
+            mark = sha256(self.name.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+            found = f"{found[:_SHORTENED].strip('-')}-{mark}"
         return f"eenas-{found}" if found else "eenas"
 
     @property
@@ -69,10 +84,11 @@ class ClusterJob:
         return f'{line} --storage "${STORAGE}"' if self.has_secret else line
 
     def check_shared(self) -> None:
-        """Raise StorageError for an SQLite file and several workers, which may run on different nodes."""
-        from eenas.records.urls import read_url, sqlite_file
+        """Raise StorageError for a malformed storage, and for SQLite with several workers, perhaps on several nodes."""
+        from eenas.records.urls import read_url
 
-        if self.workers > 1 and sqlite_file(read_url(self.storage)) is not None:
+        is_sqlite = read_url(self.storage).get_backend_name() == "sqlite"
+        if self.workers > 1 and is_sqlite:
             raise StorageError(
                 f"{masked_url(self.storage)}: the nodes of a cluster cannot share an SQLite file; give a PostgreSQL "
                 "--storage and --artifacts in a folder that all nodes see, or --workers 1"

@@ -11,9 +11,17 @@ from eenas.errors import SpecError
 from eenas.escaping import shortened
 from eenas.workers.job_files.cluster_job import ClusterJob, in_cluster
 
-_IMAGE = re.compile(r"[a-z0-9][\w.:/@-]{0,254}", re.ASCII)
-_NAME = re.compile(r"[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?", re.ASCII)
-_SIZE = re.compile(r"[1-9]\d{0,6}[MGT]i")
+_HOST = r"[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?(\.[a-zA-Z0-9]([a-zA-Z0-9-]*[a-zA-Z0-9])?)*(:\d{1,5})?"
+_PART = r"[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*"
+_IMAGE = re.compile(rf"({_HOST}/)?{_PART}(/{_PART})*(:\w[\w.-]{{0,127}})?(@[a-z0-9]+:[0-9a-f]{{32,128}})?", re.ASCII)
+_LONGEST_IMAGE = 255
+_LABEL = r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+_NAMES = {
+    "namespace": (re.compile(_LABEL), 63, "lower-case letters, digits and hyphens"),
+    "storage_class": (re.compile(rf"{_LABEL}(\.{_LABEL})*"), 253, "lower-case letters, digits, hyphens, single dots"),
+}
+"""The form of each name, its largest length, and its characters in words."""
+_SIZE = re.compile(r"[1-9]\d{0,6}[MGT]i", re.ASCII)
 POSTGRES = "postgres:16"
 ARTIFACTS = "/study/artifacts"
 GRACE = 180
@@ -35,16 +43,16 @@ class KubernetesOptions:
 
     def __post_init__(self) -> None:
         """Check the forms."""
-        if not _IMAGE.fullmatch(self.image):
+        if len(self.image) > _LONGEST_IMAGE or not _IMAGE.fullmatch(self.image):
             raise SpecError(f"--image must be an image such as registry.org/eenas:1.0, got {shortened(self.image)}")
         if not _SIZE.fullmatch(self.disk):
             raise SpecError(f"--disk must be a size such as 20Gi, got {shortened(self.disk)}")
-        for name in ("namespace", "storage_class"):
+        for name, (form, longest, characters) in _NAMES.items():
             value = getattr(self, name)
-            if value is not None and not _NAME.fullmatch(value):
+            if value is not None and not (len(value) <= longest and form.fullmatch(value)):
                 raise SpecError(
-                    f"--{name.replace('_', '-')} must have lower-case letters, digits and hyphens, got "
-                    f"{shortened(value)}"
+                    f"--{name.replace('_', '-')} must have {characters}, at most {longest} in all, and begin "
+                    f"and end with a letter or digit, got {shortened(value)}"
                 )
 
 
@@ -173,4 +181,4 @@ class _Parts:
 
 def escaped(flag: str) -> str:
     """Return an argument in which Kubernetes expands no variable of the user; that of the password stays."""
-    return flag if flag.startswith("postgresql://eenas:$(PASSWORD)@") else flag.replace("$(", "$$(")
+    return flag if flag.startswith("postgresql://eenas:$(PASSWORD)@") else flag.replace("$", "$$")

@@ -12,7 +12,7 @@ from eenas.errors import SpecError
 from eenas.escaping import shortened
 from eenas.workers.job_files.cluster_job import STORAGE, ClusterJob
 
-_ADDRESS = re.compile(r"https?://[\w.\[\]:-]{1,250}", re.ASCII)
+_ADDRESS = re.compile(r"https?://([\w.-]{1,240}|\[[0-9A-Fa-f:.]{2,45}\])(:(?P<port>\d{1,5}))?/?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,7 +28,8 @@ class RayOptions:
 
     def __post_init__(self) -> None:
         """Check the address."""
-        if not _ADDRESS.fullmatch(self.address):
+        found = _ADDRESS.fullmatch(self.address)
+        if found is None or not 0 < int(found["port"] or 80) < 65536:
             raise SpecError(f"--address must be a URL such as http://HOST:8265, got {shortened(self.address)}")
 
     def environment(self, job: ClusterJob, folder: Path) -> dict[str, Any]:
@@ -39,6 +40,12 @@ class RayOptions:
         variables = given.get("env_vars", {})
         if not isinstance(variables, dict):
             raise SpecError(f"{self.runtime_env}: env_vars must be a table of texts, got {shortened(variables)}")
+        for name, value in variables.items():
+            if not isinstance(value, str):
+                raise SpecError(
+                    f"{self.runtime_env}: env_vars.{shortened(name)} must be a text, got {shortened(value)}; put it in "
+                    "quotation marks"
+                )
         threads = {"OMP_NUM_THREADS": str(job.cpus)}
         return {"working_dir": str(folder), **given, "env_vars": {**threads, **variables}}
 

@@ -9,7 +9,10 @@ from eenas.errors import SpecError
 from eenas.escaping import shortened
 from eenas.workers.job_files.cluster_job import STORAGE, ClusterJob
 
-_TIME = re.compile(r"((?P<days>\d{1,3})-)?(?P<first>\d{1,3})(:(?P<second>[0-5]\d))(:(?P<third>[0-5]\d))?|\d{1,7}")
+_TIME = re.compile(
+    r"((?P<days>\d{1,3})-)?(?P<first>\d{1,3})(:(?P<second>[0-5]\d))(:(?P<third>[0-5]\d))?|\d{1,7}",
+    re.ASCII,
+)
 _WORD = re.compile(r"[\w.,:@&|*()\[\]+-]{1,200}", re.ASCII)
 GRANULARITY = 60
 """The seconds by which Slurm may send a signal too early."""
