@@ -1,7 +1,7 @@
 """A whole search: settings to a study context, that to a study that runs its trials, and what it found."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -15,6 +15,7 @@ from eenas.measurement.latency_profile import read_latency_profile
 from eenas.progress import Listener, Notice, notices_to, silent
 from eenas.records.artifacts import ArtifactStore
 from eenas.records.database import Database
+from eenas.records.stores.study_artifacts import StudyArtifacts
 from eenas.results.options import SearchOptions
 from eenas.results.read import read_results
 from eenas.results.results import StudyResults
@@ -23,6 +24,7 @@ from eenas.study.context.data_changes import known_record, same_data
 from eenas.study.context.study_context import StudyContext, make_context
 from eenas.study.opening import own_name
 from eenas.study.outages import despite_outages
+from eenas.study.refusals import check_request, unmade_if_refused
 from eenas.study.run import run_study
 from eenas.study.settings.reference import StudyReference, referred
 from eenas.study.settings.shortcuts import Shortcuts
@@ -58,35 +60,29 @@ def search(
     """
     began = time.monotonic() if started is None else started
     check_options("search", options, SearchOptions)
-    module = backbone if isinstance(backbone, nn.Module) else None
-    settings, folder = load_settings(
-        study,
-        backbone=type(module).__name__ if module is not None else backbone,  # type: ignore[arg-type]
-        task=task.name if isinstance(task, Task) else task,
-        overrides=options.get("overrides", ()),
-        **{key: value for key, value in options.items() if key in Shortcuts.__annotations__},  # type: ignore[arg-type]
-    )
-    fields = {key: value for key, value in options.items() if key in StudyReference.__annotations__}
-    given = task if isinstance(task, Task) else None
-    reference = referred(None, {**fields, "backbone": module, "task": given})
+    reference, settings, folder = requested(backbone, task=task, study=study, options=options)
     latencies = None if (file := options.get("latency_profile")) is None else read_latency_profile(file)
     with machine_faults(), notices_to(reference.listener):
         limit = TimeLimit(settings.search.timeout, began)
 
         def opened() -> tuple[StudyContext, str, dict[str, Any]]:
-            own, spec = _with_data(reference, settings, folder)
-            context = make_context(
-                spec,
-                own,
-                device=options.get("device", "auto"),
-                folder=folder,
-                remeasure=options.get("remeasure", False),
-                latencies=latencies,
-                limit=limit,
-            )
-            context = replace(context, sampler=options.get("sampler"))
-            with storage_faults(context.database):
-                return context, *own_name(context, own.name)
+            check_request(reference, settings, options.get("sampler"))
+            with unmade_if_refused(reference):
+                own, spec = _with_data(reference, settings, folder)
+                context = make_context(
+                    spec,
+                    own,
+                    device=options.get("device", "auto"),
+                    folder=folder,
+                    remeasure=options.get("remeasure", False),
+                    latencies=latencies,
+                    limit=limit,
+                )
+                context = replace(context, sampler=options.get("sampler"))
+                with storage_faults(context.database):
+                    name, identity = own_name(context, own.name)
+                    StudyArtifacts(context.database, name, context.artifacts.objects).check()
+                    return context, name, identity
 
         context, name, identity = despite_outages(reference.storage, opened, reference.listener, check=limit.check)
         with storage_faults(context.database):
@@ -101,6 +97,30 @@ def search(
             return results
 
 
+def requested(
+    backbone: str | nn.Module | None,
+    *,
+    task: str | Task | None,
+    study: str | Path | StudySpec | None,
+    options: Mapping[str, Any],
+) -> tuple[StudyReference, StudySpec, Path | None]:
+    """Return the reference and the settings of a search with these arguments, and the folder of its study file.
+
+    Raises SpecError for settings that no search takes.
+    """
+    module = backbone if isinstance(backbone, nn.Module) else None
+    settings, folder = load_settings(
+        study,
+        backbone=type(module).__name__ if module is not None else backbone,  # type: ignore[arg-type]
+        task=task.name if isinstance(task, Task) else task,
+        overrides=options.get("overrides", ()),
+        **{key: value for key, value in options.items() if key in Shortcuts.__annotations__},  # type: ignore[arg-type]
+    )
+    fields = {key: value for key, value in options.items() if key in StudyReference.__annotations__}
+    given = task if isinstance(task, Task) else None
+    return referred(None, {**fields, "backbone": module, "task": given}), settings, folder
+
+
 def _with_data(reference: StudyReference, settings: StudySpec, folder: Path | None) -> tuple[StudyReference, StudySpec]:
     """The same with the task of a study that goes on, whose data may have changed."""
     if reference.name is None or (record := known_record(reference.storage, reference.name)) is None:
@@ -112,7 +132,7 @@ def _with_data(reference: StudyReference, settings: StudySpec, folder: Path | No
             return reference.task
         return load_task(spec, trust_code=reference.trust_code, relative_to=folder, listener=listener)
 
-    store = ArtifactStore.beside(reference.storage, reference.artifacts, trust_code=reference.trust_code)
+    store = ArtifactStore.beside(reference.storage, reference.artifacts, create=False, trust_code=reference.trust_code)
     accept = reference.accept_changed_data
     task, spec = same_data(record, store, settings.task, load, accept=accept, listener=listener)
     return replace(reference, task=task), replace(settings, task=spec)

@@ -24,9 +24,10 @@ from eenas.study.context.data_changes import ACCEPT, DATA, changed_since, keep_c
 from eenas.study.context.recognition import prepare_recognition
 from eenas.study.context.study_context import StudyContext
 from eenas.study.context.study_warnings import guessing_teacher, seen_samples
+from eenas.study.refusals import another_search
 from eenas.study.rivals.baselines import measure_baselines
 from eenas.study.rivals.frozen_front import FrozenFront, lay_bank
-from eenas.study.settings.identity import default_name, differences, differs_from, study_identity
+from eenas.study.settings.identity import default_name, differences, differs_from, sampler_name, study_identity
 from eenas.study.study import open_storage, open_study
 from eenas.study.trials.first_trials import enqueue_first
 from eenas.study.trials.recovery import Recovery
@@ -63,15 +64,12 @@ def own_name(context: StudyContext, name: str | None) -> tuple[str, dict[str, An
         context.tiers,
     )
     if context.sampler is not None:
-        identity["sampler"] = f"{type(context.sampler).__module__}.{type(context.sampler).__qualname__}"
+        identity["sampler"] = sampler_name(context.sampler)
     records, is_named = StudyRecords(context.database), name is not None
     name = _unnamed(records, identity, context.task.name) if name is None else check_name(name, "a study")
     known = records.get(name)
     if known is not None and differences(identity, known.identity):
-        raise StudyError(
-            f"the study {name!r} belongs to another search: {differs_from(context, identity, known)}; give another "
-            "--name, or the flags that it was started with"
-        )
+        raise another_search(name, differs_from(context, identity, known))
     if known is not None and (other := _measured_elsewhere(context, known)):
         raise StudyError(other)
     if known is None and not is_named:

@@ -18,5 +18,6 @@ class WorkerOptions(SearchOptions, total=False):
 
 
 WORKERS, RAY = "workers", "ray"
-OF_WORKERS = (WORKERS, RAY, "gpus_per_trial", "cpus_per_trial")
+OF_RAY = ("gpus_per_trial", "cpus_per_trial")
+OF_WORKERS = (WORKERS, RAY, *OF_RAY)
 """The options that only the start of workers needs."""

@@ -9,19 +9,23 @@ import optuna
 from torch import nn
 
 from eenas.errors import StorageError, StudyError
+from eenas.masking import masked_url
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
 from eenas.results.read import read_results
 from eenas.results.results import StudyResults
-from eenas.results.search import Reporter, Reporting
+from eenas.results.search import Reporter, Reporting, requested
 from eenas.specs import check_options
+from eenas.study.outages import despite_outages
+from eenas.study.refusals import check_request
 from eenas.study.settings.reference import STORAGE
 from eenas.study.settings.study_spec import StudySpec
+from eenas.study.settings.time_limit import TimeLimit
 from eenas.study.study import open_storage
 from eenas.tasks.task import Task
 from eenas.workers.job import SearchJob
-from eenas.workers.options import OF_WORKERS, WorkerOptions
+from eenas.workers.options import OF_RAY, OF_WORKERS, WorkerOptions
 from eenas.workers.places import places, sharing
 from eenas.workers.process import WorkerProcess
 from eenas.workers.supervisor import Launch, Supervisor
@@ -55,16 +59,31 @@ def parallel_search(
     is_bound = any(options.get(name) for name in OBJECTS) or isinstance(backbone, nn.Module) or isinstance(task, Task)
     if workers is None and address is None and is_bound:
         workers = 1  # objects of this process are given to others only on request
+    if address is None:
+        _check_local(options)
     chosen = places(workers, options.get("device", "auto")) if address is None else ()
     if len(chosen) == 1:
         return search(backbone, task=task, study=study, reporters=reporters, started=started, **own)
     if options.get("callbacks"):
         raise StudyError("callbacks run in the process of one worker, got several workers; leave them out, or use one")
+    reference, settings, _ = requested(backbone, task=task, study=study, options=options)
+    limit = TimeLimit(settings.search.timeout, began)
+    despite_outages(
+        reference.storage,
+        lambda: check_request(reference, settings, options.get("sampler")),
+        reference.listener,
+        check=limit.check,
+    )
+    storage = own.get("storage") or STORAGE
+    if read_url(storage).get_backend_name() == "sqlite" and sqlite_file(read_url(storage)) is None:
+        raise StorageError(
+            f"{masked_url(storage)}: a database in memory belongs to one process, and every worker is a process of "
+            "its own; give a file or PostgreSQL, or one worker"
+        )
     listener: Listener = own.pop("listener", silent)
     arguments = {"backbone": backbone, "task": task, "study": study, **own}
     job = SearchJob(arguments)
     job.to_bytes()
-    storage = own.get("storage") or STORAGE
     reporting: list[Reporting] = []
 
     def after_trial(name: str) -> None:
@@ -94,6 +113,14 @@ def parallel_search(
     if reporters:
         return Reporting(database, supervisor.name, reporters, listener).last(_study(database, supervisor.name))
     return read_results(database, supervisor.name, trust_code=bool(own.get("trust_code", False)))
+
+
+def _check_local(options: WorkerOptions) -> None:
+    """Raise StudyError for options that only workers on Ray have."""
+    for name in OF_RAY:
+        if options.get(name) is not None:
+            flag = "--" + name.replace("_", "-")
+            raise StudyError(f"{flag} is for workers on Ray, got no --ray; give the cluster's address, or leave it out")
 
 
 def logs(storage: str) -> Path:

@@ -3,8 +3,6 @@
 import contextlib
 import os
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -16,64 +14,40 @@ from eenas.errors import StudyError
 from eenas.escaping import shortened
 from eenas.masking import masked_url
 from eenas.progress import Listener, Notice
-from eenas.records.artifacts import ArtifactStore
+from eenas.records.artifacts import folder_beside
+from eenas.records.stores.folder_store import FolderStore
+from eenas.records.stores.places import ArtifactPlace
 from eenas.records.urls import read_url, sqlite_file
-from eenas.study.settings.reference import STORAGE
+from eenas.study.refusals import unmade_if_refused
+from eenas.study.settings.reference import STORAGE, StudyReference
 from eenas.workers.job import SearchJob
 from eenas.workers.messages import Ended, Message
-from eenas.workers.places import MOST_WORKERS
-from eenas.workers.ray_task import Mailbox, missing_here, ray_worker
+from eenas.workers.options import OF_RAY
+from eenas.workers.places import MOST_WORKERS, WORKER_BYTES
+from eenas.workers.ray_cluster import RayCluster, last_line
+from eenas.workers.ray_task import missing_here, ray_worker
 from eenas.workers.supervisor import Launch
 
-ANSWER = 10.0
-"""The seconds within which the address of a cluster must accept a connection."""
-CONNECT = 60.0
-"""The seconds within which the cluster must let a process join."""
 CHECK = 120.0
 """The seconds within which each node must have looked for the files of the study."""
-TAKE_EVERY = 0.2
-"""The least seconds between two looks into the mailbox."""
-_JOIN = "import sys, ray; ray.init(address=sys.argv[1], log_to_driver=False, logging_level='ERROR'); ray.shutdown()"
-
-
-class RayCluster:
-    """A Ray cluster that this process has joined, and the mailbox of the workers on it."""
-
-    def __init__(self, address: str) -> None:
-        self.ray = _joined(address)
-        mailbox = self.ray.remote(Mailbox)
-        self.mailbox = mailbox.options(num_cpus=0).remote()
-        self._inbox: dict[str, list[Message]] = {}
-        self._next = 0.0
-
-    def take(self, worker: str, *, now: bool = False) -> list[Message]:
-        """Return the new messages of a worker."""
-        if now or time.monotonic() >= self._next:
-            for name, messages in self.ray.get(self.mailbox.take.remote()).items():
-                self._inbox.setdefault(name, []).extend(messages)
-            self._next = time.monotonic() + TAKE_EVERY
-        return self._inbox.pop(worker, [])
-
-    def nodes(self) -> list[Mapping[str, Any]]:
-        """Return the live nodes, as Ray describes them."""
-        return [node for node in self.ray.nodes() if node["Alive"]]
+MEMORY = "memory"
+"""The resource of a node that counts its bytes."""
 
 
 class RayWorker:
     """A `RunningWorker` that is a task on a cluster."""
 
-    def __init__(self, cluster: RayCluster, job: bytes, cpus: float, gpus: float) -> None:
+    def __init__(self, cluster: RayCluster, job: bytes, resources: Mapping[str, float]) -> None:
         self._cluster, self._name, self._ended = cluster, uuid4().hex, False
-        task = cluster.ray.remote(ray_worker).options(
-            num_cpus=cpus, num_gpus=gpus, max_retries=0, scheduling_strategy="SPREAD"
-        )
+        task = cluster.ray.remote(ray_worker).options(**resources, max_retries=0, scheduling_strategy="SPREAD")
         self._task = task.remote(job, self._name, cluster.mailbox, str(Path.cwd()))
 
     def messages(self) -> list[Message]:
         """See `RunningWorker.messages`."""
         if self._ended:
             return []
-        ready, _ = self._cluster.ray.wait([self._task], timeout=0)
+        with self._cluster.answering():
+            ready, _ = self._cluster.ray.wait([self._task], timeout=0)
         if not ready:
             return self._cluster.take(self._name)
         self._ended = True
@@ -81,7 +55,7 @@ class RayWorker:
 
     def stop(self) -> None:
         """See `RunningWorker.stop`."""
-        self._cluster.ray.cancel(self._task, force=False)
+        self._cancel(force=False)
 
     def wake(self) -> None:
         """See `RunningWorker.wake`. Nothing of Ray suspends a task."""
@@ -89,7 +63,11 @@ class RayWorker:
     def kill(self) -> None:
         """See `RunningWorker.kill`."""
         if not self._ended:
-            self._cluster.ray.cancel(self._task, force=True)
+            self._cancel(force=True)
+
+    def _cancel(self, *, force: bool) -> None:
+        with contextlib.suppress(self._cluster.ray.exceptions.RayError, ConnectionError):  # the cluster is gone
+            self._cluster.ray.cancel(self._task, force=force)
 
     def _outcome(self) -> Ended:
         errors = self._cluster.ray.exceptions
@@ -98,11 +76,11 @@ class RayWorker:
         except errors.TaskCancelledError:
             return Ended("stopped")
         except errors.RayError as error:
-            return Ended("died", _last_line(str(error)))
+            return Ended("died", last_line(str(error)))
         except KeyboardInterrupt:
             raise
         except Exception as error:  # of the node, such as a module that it lacks
-            return Ended("died", _last_line(f"{type(error).__name__}: {error}"))
+            return Ended("died", last_line(f"{type(error).__name__}: {error}"))
         return ended
 
 
@@ -115,29 +93,34 @@ def ray_workers(
     installed, the cluster does not answer in time, has too few resources, or lacks files of the study on a node, and
     for a storage that its nodes cannot share.
     """
+    wanted, given = options.get("workers"), {name: _amount(name, options.get(name)) for name in OF_RAY}
+    if wanted is not None:
+        _check_count(wanted)
     cluster = RayCluster(address)
     nodes = cluster.nodes()
     storage = str(options.get("storage") or STORAGE)
     _check_storage(storage, nodes)
-    with _token(storage, options.get("artifacts")) as token:
-        _check_nodes(cluster, nodes, local_paths(job.arguments), token)
     has_gpus = any(node["Resources"].get("GPU") for node in nodes)
-    gpus = _amount("gpus_per_trial", options.get("gpus_per_trial"), float(has_gpus))
-    cpus = _amount("cpus_per_trial", options.get("cpus_per_trial"), 1.0)
+    gpus = float(has_gpus) if given["gpus_per_trial"] is None else given["gpus_per_trial"]
+    cpus = 1.0 if given["cpus_per_trial"] is None else given["cpus_per_trial"]
     room = sum(_room(node["Resources"], cpus, gpus) for node in nodes)
     if room == 0:
         raise StudyError(
-            f"no node of the Ray cluster has {gpus:g} GPUs and {cpus:g} cores for a worker; give smaller "
-            "--gpus-per-trial and --cpus-per-trial"
+            f"no node of the Ray cluster has {gpus:g} GPUs, {cpus:g} cores and {WORKER_BYTES >> 20} MiB for "
+            "a worker; give smaller --gpus-per-trial and --cpus-per-trial, or add nodes"
         )
-    wanted = options.get("workers")
-    count = min(room, MOST_WORKERS) if wanted is None else _count(wanted)
+    with _token(storage, options.get("artifacts")) as token:
+        _check_nodes(cluster, nodes, local_paths(job.arguments), token)
+    count = min(room, MOST_WORKERS) if wanted is None else wanted
     late = f"; {count - room} of them start when others end" if count > room else ""
     listener(Notice(f"{count} workers on {len(nodes)} Ray nodes, each with {gpus:g} GPUs and {cpus:g} cores{late}"))
 
+    has_memory = all(MEMORY in node["Resources"] for node in nodes)
+    resources = {"num_cpus": cpus, "num_gpus": gpus, **({MEMORY: WORKER_BYTES} if has_memory else {})}
+
     def launch(number: int) -> RayWorker:
         now = SearchJob(job.arguments, time.monotonic() - began)
-        return RayWorker(cluster, now.to_bytes(), cpus, gpus)
+        return RayWorker(cluster, now.to_bytes(), resources)
 
     return launch, count
 
@@ -155,50 +138,6 @@ def local_paths(arguments: Mapping[str, Any]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _joined(address: str) -> Any:
-    """Return the module `ray`, with this process in the cluster."""
-    try:
-        ray = import_module("ray")
-    except ImportError as error:
-        raise StudyError(f"--ray needs the package ray ({error}); pip install 'eenas[ray]'") from None
-    if ray.is_initialized():
-        return ray
-    _check_address(address)
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", _JOIN, address], capture_output=True, text=True, timeout=CONNECT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        raise StudyError(
-            f"the Ray cluster at {shortened(address)} did not answer within {CONNECT:g} s; start it with `ray start "
-            "--head`, or give the address that this prints"
-        ) from None
-    if done.returncode:
-        raise StudyError(
-            f"the Ray cluster at {shortened(address)} cannot be joined ({_last_line(done.stderr)}); start it with "
-            "`ray start --head`, or give the address that this prints"
-        )
-    ray.init(address=address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
-    return ray
-
-
-def _check_address(address: str) -> None:
-    """Raise StudyError if nothing accepts a connection at HOST:PORT."""
-    if address == "auto":
-        return
-    host, colon, port = address.removeprefix("ray://").rpartition(":")
-    if not (colon and host and port.isdecimal() and 0 < int(port) < 65536):
-        raise StudyError(f"--ray must be auto, HOST:PORT or ray://HOST:PORT, got {shortened(address)}")
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
-    except (OSError, UnicodeError) as error:
-        reason = "no answer" if isinstance(error, TimeoutError) else getattr(error, "strerror", None) or error
-        raise StudyError(
-            f"the Ray cluster at {shortened(address)} did not answer within {ANSWER:g} s ({reason}); check the "
-            "address, and that the cluster runs (`ray status`)"
-        ) from None
-
-
 def _check_storage(storage: str, nodes: list[Mapping[str, Any]]) -> None:
     hosts = {node["NodeManagerHostname"] for node in nodes}
     if sqlite_file(read_url(storage)) is not None and hosts != {socket.gethostname()}:
@@ -209,13 +148,19 @@ def _check_storage(storage: str, nodes: list[Mapping[str, Any]]) -> None:
 
 
 @contextlib.contextmanager
-def _token(storage: str, artifacts: str | Path | None) -> Iterator[str | None]:
+def _token(storage: str, artifacts: ArtifactPlace | None) -> Iterator[str | None]:
     """Yield the path of a file in the folder of artifacts, which exists inside the block. None for a remote store."""
-    if artifacts is not None and "://" in str(artifacts):
+    if (folder := folder_beside(storage, artifacts)) is None:
         yield None
         return
-    root = ArtifactStore.beside(storage, None if artifacts is None else Path(artifacts)).root
-    path = root.absolute() / f".nodes-{uuid4().hex[:12]}"
+    with unmade_if_refused(StudyReference(storage=storage, artifacts=artifacts)):
+        yield from _file_in(folder)
+
+
+def _file_in(folder: Path) -> Iterator[str]:
+    """Yield the path of a new file in a folder, which exists until the caller goes on."""
+    FolderStore(folder)
+    path = folder.absolute() / f".nodes-{uuid4().hex[:12]}"
     path.touch()
     try:
         yield str(path)
@@ -242,7 +187,7 @@ def _check_nodes(cluster: RayCluster, nodes: list[Mapping[str, Any]], paths: lis
         ) from None
     except ray.exceptions.RayError as error:
         raise StudyError(
-            f"a node of the Ray cluster cannot run eenas ({_last_line(str(error))}); install the same version of eenas "
+            f"a node of the Ray cluster cannot run eenas ({last_line(str(error))}); install the same version of eenas "
             "on every node"
         ) from None
     for node, missing in answers:
@@ -259,12 +204,15 @@ def _check_nodes(cluster: RayCluster, nodes: list[Mapping[str, Any]], paths: lis
 def _room(resources: Mapping[str, float], cpus: float, gpus: float) -> int:
     """Return the number of workers that a node has resources for."""
     rooms = [resources.get(name, 0.0) // each for name, each in (("CPU", cpus), ("GPU", gpus)) if each > 0]
+    if MEMORY in resources:
+        rooms.append(resources[MEMORY] // WORKER_BYTES)
     return int(min(rooms, default=MOST_WORKERS))
 
 
-def _amount(name: str, given: float | None, default: float) -> float:
+def _amount(name: str, given: float | None) -> float | None:
+    """Return the resources of a worker, None for the default. Raises StudyError for an impossible number."""
     if given is None:
-        return default
+        return None
     if isinstance(given, bool) or not isinstance(given, int | float) or not 0 <= given <= MOST_WORKERS:
         flag = "--" + name.replace("_", "-")
         raise StudyError(f"{flag} must be a number from 0 to {MOST_WORKERS}, got {shortened(given)}")
@@ -273,12 +221,6 @@ def _amount(name: str, given: float | None, default: float) -> float:
     return float(given)
 
 
-def _count(workers: int) -> int:
+def _check_count(workers: int) -> None:
     if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= MOST_WORKERS:
         raise StudyError(f"workers must be a whole number from 1 to {MOST_WORKERS}, got {shortened(workers)}")
-    return workers
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else "no reason given"

@@ -1,5 +1,6 @@
 """A folder of this machine or of a shared file system as a store of artifacts."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -21,19 +22,31 @@ class FolderStore(ObjectStore):
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            reason = error.strerror or error
-            raise StorageError(
-                f"{self.folder}: cannot create the folder ({reason}); give another --artifacts"
-            ) from None
+            raise self._not_made(error.strerror or error) from None
         if not is_writable(self.folder):
-            raise StorageError(
-                f"{self.folder}: the folder is not writable; make it writable or give another --artifacts"
-            )
+            raise self._not_writable()
 
     @property
     def label(self) -> str:
         """The path of the folder."""
         return str(self.folder)
+
+    def check_place(self) -> None:
+        """Raise the StorageError of a folder that cannot be made or written, without making it."""
+        there = self.folder.absolute()
+        while not os.path.exists(there):
+            there = there.parent
+        if not there.is_dir():
+            raise self._not_made(f"{there} is no folder")
+        if not is_writable(there):
+            is_there = there == self.folder.absolute()
+            raise self._not_writable() if is_there else self._not_made(f"{there} is not writable")
+
+    def _not_made(self, reason: object) -> StorageError:
+        return StorageError(f"{self.folder}: cannot create the folder ({reason}); give another --artifacts")
+
+    def _not_writable(self) -> StorageError:
+        return StorageError(f"{self.folder}: the folder is not writable; make it writable or give another --artifacts")
 
     def check(self) -> None:
         """Raise StorageError if the folder is missing, for example because its disk is not mounted."""

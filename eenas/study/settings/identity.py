@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from optuna.samplers import BaseSampler
+
 from eenas import specs
 from eenas.designs.space import may_have_experts
 from eenas.escaping import one_line
@@ -51,16 +53,29 @@ def study_identity(
     and code, and its tiers with their measurements. It leaves out the number of trials and the time limit, since a
     study can be prolonged, and the settings that only decide which trials are queued first.
     """
-    search, bank = to_table(settings.search), to_table(settings.bank)
-    del bank["earlier"]
     code = {each.name: text for each in own_costs if (text := code_of(each.cost))}
     return {
         "task": task.digest,
         "backbone": backbone_digest,
-        "backbone_name": settings.backbone.name,
-        "weights": settings.backbone.weights,
+        **settings_identity(settings),
         "space": settings.space.digest,
         "space_version": settings.space.version,
+        "latency": to_table(settings.latency),
+        "device": device if latencies is None else latencies.whole.device,
+        **({"experts": _expert_table(settings)} if may_have_experts(settings.space) else {}),
+        **({} if latencies is None else {PROFILE: latencies.digest}),
+        **({} if settings.tiers is None else {"tiers": to_table(settings.tiers), "times_of_tiers": digests_of(tiers)}),
+        **({} if not settings.costs else {"costs": to_table(settings.costs), "code_of_costs": code}),
+    }
+
+
+def settings_identity(settings: StudySpec) -> dict[str, Any]:
+    """Return the part of an identity that the settings give alone, without data, weights and measurements."""
+    search, bank = to_table(settings.search), to_table(settings.bank)
+    del bank["earlier"]
+    return {
+        "backbone_name": settings.backbone.name,
+        "weights": settings.backbone.weights,
         "training": to_table(settings.training),
         "prepare": to_table(settings.prepare),
         "bank": {**bank, "feature_cache": bool(settings.bank.feature_cache)},
@@ -68,14 +83,13 @@ def study_identity(
         "sampler": search["sampler"],
         **({"accuracy": search["accuracy"]} if search["accuracy"] != "plain" else {}),
         "constraints": to_table(settings.constraints),
-        "latency": to_table(settings.latency),
-        "device": device if latencies is None else latencies.whole.device,
         "seed": settings.seed,
-        **({"experts": _expert_table(settings)} if may_have_experts(settings.space) else {}),
-        **({} if latencies is None else {PROFILE: latencies.digest}),
-        **({} if settings.tiers is None else {"tiers": to_table(settings.tiers), "times_of_tiers": digests_of(tiers)}),
-        **({} if not settings.costs else {"costs": to_table(settings.costs), "code_of_costs": code}),
     }
+
+
+def sampler_name(sampler: BaseSampler) -> str:
+    """Return the name of a user's sampler in an identity."""
+    return f"{type(sampler).__module__}.{type(sampler).__qualname__}"
 
 
 def _expert_table(settings: StudySpec) -> dict[str, Any]:
