@@ -27,6 +27,7 @@ from eenas.study.context.study_warnings import guessing_teacher, seen_samples
 from eenas.study.refusals import another_search
 from eenas.study.rivals.baselines import measure_baselines
 from eenas.study.rivals.frozen_front import FrozenFront, lay_bank
+from eenas.study.rivals.plain_tables import OF_BACKBONE, reuse_plain_tables
 from eenas.study.settings.identity import default_name, differences, differs_from, sampler_name, study_identity
 from eenas.study.study import open_storage, open_study
 from eenas.study.trials.first_trials import enqueue_first
@@ -156,9 +157,10 @@ def _open(
     if records.delete_orphaned(name):
         context.listener(Notice(f"the study {name!r} was deleted in Optuna; it starts again"))
     StudyArtifacts(context.database, name, context.artifacts.objects).keep(context.listener)
-    context = _prepared(context)
+    known = records.get(name)
+    context = _prepared(context, known)
     study = open_study(open_storage(context.database), name, context.settings, context.sampler)
-    facts, known = context.facts_table(folder), records.get(name)
+    facts = {**context.facts_table(folder), OF_BACKBONE: context.backbone.digest}
     facts[DATA] = keep_contents(context.task, known, context.artifacts)
     if known is not None and not differences(identity, known.identity):
         identity = known.identity  # the stored form determines the digest
@@ -185,10 +187,12 @@ def _open(
     return OpenStudy(name, context, study, bank, front, token, recovery, claims)
 
 
-def _prepared(context: StudyContext) -> StudyContext:
+def _prepared(context: StudyContext, known: StudyRecord | None) -> StudyContext:
     """Return the study context with a prepared backbone and with warnings about misleading results."""
+    reuse_plain_tables(context, known)
     seen, remark = seen_samples(context)
     prepared = prepare_backbone(context)
+    reuse_plain_tables(prepared, known)
     prepare_recognition(prepared)
     warnings = tuple(text for text in (seen, guessing_teacher(prepared)) if text)
     for text in (*((remark,) if remark else ()), *(f"warning: {text}" for text in warnings)):

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from eenas.errors import TaskError
 from eenas.tasks.distortions.strengths import SEVERITIES
@@ -71,6 +70,8 @@ def fit_distortion_classifier(
         )
     centre, spread = features.mean(axis=0), features.std(axis=0)
     spread = np.where(spread > 1e-6, spread, 1.0)
+    from sklearn.linear_model import LogisticRegression  # takes most of a second
+
     fitted = LogisticRegression(C=_STRENGTH, max_iter=2000).fit((features - centre) / spread, truth)
     weights, biases = fitted.coef_, fitted.intercept_
     if len(named) == 2:  # scikit-learn keeps the difference of two classes
