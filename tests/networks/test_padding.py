@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from eenas.backbones.load import load_backbone
 from eenas.backbones.models.series.depth_stacks import recurrent_stack, transformer_stack
+from eenas.backbones.models.series_resnet import SeriesResNet
 from eenas.branches.fc import Fc
 from eenas.branches.registry import FAMILIES
 from eenas.branches.tokens.token_conv import TokenConv
@@ -26,8 +27,18 @@ NETWORKS = {
     "tokens": TokenNet,
     "first token": lambda: TokenNet(first=True),
     "lstm": lambda: recurrent_stack("lstm", SERIES, 3),
+    "resnet": lambda: shifted(SeriesResNet(3, 3, 8, masked=True)),
     "transformer": lambda: transformer_stack(SERIES, 3),
 }
+
+
+def shifted(module: torch.nn.Module) -> torch.nn.Module:
+    """The module with normalisation that does not keep zeros."""
+    for part in module.modules():
+        if isinstance(part, torch.nn.BatchNorm1d):
+            torch.nn.init.normal_(part.bias)
+            part.running_mean.normal_()
+    return module
 
 
 def batch_of(name: str) -> torch.Tensor:

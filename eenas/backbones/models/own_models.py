@@ -45,7 +45,7 @@ def _cifar_resnet(depth: int, num_classes: int, input_size: Size) -> nn.Module:
 
 
 def _series_resnet(width: int, num_classes: int, inputs: InputSpec) -> nn.Module:
-    return SeriesResNet(inputs.size("channel") or 1, num_classes, width)
+    return SeriesResNet(inputs.size("channel") or 1, num_classes, width, masked=is_masked(inputs))
 
 
 def _text_transformer(num_classes: int, inputs: InputSpec) -> nn.Module:

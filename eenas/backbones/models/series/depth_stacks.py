@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from eenas.backbones.models.series.packing import PackingStep
+from eenas.backbones.models.series.packing import SeriesStep, mean_of_points
 from eenas.backbones.models.series.time_layers import CELLS, Cell
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.series.series_input import is_masked
@@ -17,22 +17,6 @@ LAYERS, HIDDEN = 3, 64
 """Layers of a stack, and their channels."""
 HEADS, PATCH = 4, 4
 """Attention heads of the transformer, and the points that one of its positions covers."""
-
-
-class SeriesStep(PackingStep):
-    """A layer from series [N, C, L] to [N, D, L']; if `masked`, the last channel before and behind it is the mask."""
-
-    def __init__(self, *, masked: bool) -> None:
-        super().__init__()
-        self.carried = int(masked)
-
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Return the values [N, C, L] and the mask [N, 1, L], or None without one."""
-        return (x[:, :-1], x[:, -1:]) if self.carried else (x, None)
-
-    def join(self, values: Tensor, mask: Tensor | None) -> Tensor:
-        """Return the values, and the mask behind them."""
-        return values if mask is None else torch.cat([values * mask, mask], dim=1)
 
 
 class RecurrentStep(SeriesStep):
@@ -96,8 +80,7 @@ class SeriesClassifier(SeriesStep):
     def forward(self, x: Tensor) -> Tensor:
         """Logits [N, num_classes]."""
         values, mask = self.split(x)
-        mean = values.mean(dim=2) if mask is None else values.sum(dim=2) / mask.sum(dim=2).clamp(min=1.0)
-        logits: Tensor = self.linear(self.norm(mean))
+        logits: Tensor = self.linear(self.norm(mean_of_points(values, mask)))
         return logits
 
 
