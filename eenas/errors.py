@@ -130,3 +130,8 @@ def nearest(got: str, known: Iterable[str], limit: int = 3) -> str:
     if len(names) <= 20:
         return "known: " + ", ".join(repr(name) for name in names)
     return f"none of the {len(names)} known names is close"
+
+
+def plural(number: int, noun: str, nouns: str = "") -> str:
+    """Return a number and its noun: "1 trial", "3 trials", "2 branches" (with `nouns` given)."""
+    return f"{number} {noun if number == 1 else nouns or noun + 's'}"

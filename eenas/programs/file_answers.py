@@ -74,7 +74,10 @@ def answer_files(model: ExportedModel, paths: Sequence[Path | str]) -> Iterator[
         try:
             samples = model.preprocess(file)
         except (PictureError, InputError) as error:
-            yield Unanswered(file=file, reason=str(error))
+            yield _unanswered(file, str(error))
+            continue
+        if not len(samples):
+            yield _unanswered(file, f"contains no {preprocessing.files}; give a file with at least one")
             continue
         if not is_warm:  # after the first read, which imports Pillow, so that the first time is typical
             model.warm_up()
@@ -104,7 +107,10 @@ def _text_answers(
                 texts = preprocessing.texts(each)
                 samples = [model.preprocess(text) for text in texts]
             except InputError as error:
-                yield Unanswered(file=Path(each), reason=str(error))
+                yield _unanswered(each, str(error))
+                continue
+            if not texts:
+                yield _unanswered(each, "contains no text; give a file with a text in each line")
                 continue
             if not is_warm:
                 model.warm_up()
@@ -113,6 +119,15 @@ def _text_answers(
             for number, (text, sample) in enumerate(zip(texts, samples, strict=True)):
                 found = _answer(model, file, None if len(texts) == 1 else number, sample)
                 yield replace(found, text=text)
+
+
+def _unanswered(file: Path | str, reason: str) -> Unanswered:
+    """Return a file with a reason that names it, or a text."""
+    if not isinstance(file, Path):
+        return Unanswered(file=Path(file), reason=reason)
+    shown = one_line(str(file))
+    named = str(file) in reason or shown in reason
+    return Unanswered(file=file, reason=reason if named else f"{shown}: {reason}")
 
 
 def _answer(model: ExportedModel, file: Path | None, number: int | None, sample: NDArray[Any]) -> FileAnswer:

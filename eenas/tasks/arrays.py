@@ -7,8 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError
-from eenas.escaping import shortened
+from eenas.errors import TaskError, plural
 from eenas.specs import check_options
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_arrays import check_images, dark, digest_of_images
@@ -19,6 +18,7 @@ from eenas.tasks.series.padding import lengths_of, padded, split_mask, with_leng
 from eenas.tasks.series.series_arrays import as_array, check_channels, check_series
 from eenas.tasks.series.series_values import SeriesValues
 from eenas.tasks.spec import Layout, SplitsSpec
+from eenas.tasks.text.given_texts import texts_of
 from eenas.tasks.text.text_values import TextValues
 
 ELONGATED = 4
@@ -80,7 +80,7 @@ def read_source(
     Raises TaskError for other arrays.
     """
     name = f"{source}_x"
-    if (texts := _texts(values, name)) is not None:
+    if (texts := texts_of(values, name)) is not None:
         return _source_of_texts(texts, labels, source, classes, options)
     array = as_array(values, name)
     kind, notice = kind_of(array, name, options.input)
@@ -102,24 +102,10 @@ def read_source(
     numbers = check_labels(labels, f"{source}_y", classes)
     if len(samples) != len(numbers):
         raise TaskError(
-            f"{name} has {len(samples)} {kind} but {source}_y has {len(numbers)} labels; give each sample one label"
+            f"{name} has {len(samples)} {kind} but {source}_y has {plural(len(numbers), 'label')}; give each sample "
+            "one label"
         )
     return SourceArrays(samples, numbers, shape, tuple(notices))
-
-
-def _texts(values: Any, name: str) -> list[str] | None:
-    """Return the values if they are texts, else None. Raises TaskError for texts with something else among them."""
-    if isinstance(values, np.ndarray) and values.ndim == 1 and values.dtype.kind in "UO":
-        values = values.tolist()
-    if not isinstance(values, list | tuple) or not any(isinstance(each, str) for each in values):
-        return None
-    other = next((number for number, each in enumerate(values) if not isinstance(each, str)), None)
-    if other is not None:
-        raise TaskError(
-            f"{name} must be texts alone, got {shortened(values[other])} in sample {other}; give its text, or leave "
-            "the sample and its label out"
-        )
-    return list(values)
 
 
 def _source_of_texts(
@@ -132,7 +118,8 @@ def _source_of_texts(
     numbers = check_labels(labels, f"{source}_y", classes)
     if len(texts) != len(numbers):
         raise TaskError(
-            f"{source}_x has {len(texts)} texts but {source}_y has {len(numbers)} labels; give each sample one label"
+            f"{source}_x has {plural(len(texts), 'text')} but {source}_y has {plural(len(numbers), 'label')}; give "
+            "each sample one label"
         )
     return SourceArrays(TextValues(texts, f"{source}_x"), numbers, (), ())
 
@@ -189,8 +176,8 @@ def _turned(series: NDArray[Any], name: str) -> list[str]:
     if channels <= length:
         return []
     return [
-        f"{name} is read as series of {channels} channels and {length} points; if it is [n, length, channels], give "
-        f"{name}.transpose(0, 2, 1)"
+        f"{name} is read as series of {plural(channels, 'channel')} and {plural(length, 'point')}; if it is [n, "
+        f"length, channels], give {name}.transpose(0, 2, 1)"
     ]
 
 
@@ -232,7 +219,11 @@ def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArr
 
     Raises TaskError for another shape or type, or a label outside 0..C-1.
     """
+    if labels is None:
+        raise TaskError(f"{name} must be [n], one class number for each sample, got None; give the labels")
     array = np.asarray(labels)
+    if array.size == 0 and array.ndim == 1:
+        return np.empty(0, dtype=np.int64)
     if array.ndim != 1:
         fix = f"; use {name}.ravel()" if array.size == len(array if array.ndim else [array]) else ""
         if array.ndim == 2 and not fix:
@@ -244,14 +235,13 @@ def check_labels(labels: Any, name: str, classes: Sequence[str] | None) -> NDArr
         if array.dtype.kind in "USO":
             fix = f"; classes, {name} = numpy.unique({name}, return_inverse=True) numbers them"
         raise TaskError(f"{name} must hold integers (class numbers from 0), got {array.dtype}{fix}")
-    if len(array) == 0:
-        return array.astype(np.int64)
     low, high = int(array.min()), int(array.max())
     if low < 0:
         raise TaskError(f"{name} holds the label {low}, but class numbers start at 0; number the classes 0, 1, ...")
     if classes is not None and high >= len(classes):
         raise TaskError(
-            f"{name} holds the label {high}, but there are {len(classes)} classes, 0 to {len(classes) - 1}; "
+            f"{name} holds the label {high}, but the labels of {plural(len(classes), 'class', 'classes')} end at "
+            f"{len(classes) - 1}; "
             f"give {high + 1} names, or correct the label"
         )
     if classes is None and len(present := np.unique(array)) <= high:

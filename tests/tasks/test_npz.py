@@ -100,7 +100,9 @@ def test_broken_files_and_wrong_places_are_refused(tmp_path):
 
 def test_what_the_arrays_hold_is_refused_with_the_file_name(tmp_path):
     held = arrays()
-    with pytest.raises(TaskError, match=r"a\.npz: train_y holds the label 1, but there are 1 classes"):
+    with pytest.raises(
+        TaskError, match=r"a\.npz: train_y holds the label 1, but the labels of 1 class end at 0; give 2 names"
+    ):
         npz_task(save(tmp_path / "a.npz", **held, classes=np.array(["x"])))
     with pytest.raises(TaskError, match=r"a\.npz: train_x holds int64 from -\d+ to"):
         npz_task(save(tmp_path / "a.npz", train_x=held["train_x"].astype(int) - 99, train_y=held["train_y"]))

@@ -73,9 +73,9 @@ def test_series_with_more_channels_than_points_are_said():
     [
         (np.zeros((60, 1, 2, 3, 4)), r"must be series .*, got the shape \[60, 1, 2, 3, 4\]; use train_x.reshape"),
         (np.zeros((0, 2, 20)), "is empty: .*; give a few samples of each class"),
-        (np.full((60, 2, 20), "a"), "must hold numbers, got <U1"),
+        (np.full((60, 2, 20), "a"), "must hold numbers, or be one list of texts, got <U1"),
         (np.where(np.arange(20) == 7, np.nan, SERIES), "got NaN in sample 0, channel 0; fill gaps"),
-        (np.where(np.arange(20) == 7, 1e300, SERIES), r"got 1e\+300, which is infinite in float32, in sample 0"),
+        (np.where(np.arange(20) == 7, 1e300, SERIES), r"got 1e\+300, infinite in float32, in sample 0"),
         (np.stack([SERIES[:, 0], np.full((60, 20), 5.0)], 1), r"got 5 throughout channel 1; .*delete\(train_x, \[1\]"),
         (np.ones((60, 2, 20)), "got 1 throughout; give other data"),
         (np.zeros((60, 5000, 2)), "at most 4,096 channels"),

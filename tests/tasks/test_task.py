@@ -149,7 +149,7 @@ REFUSED = {
     "one class": ((IMAGES, LABELS * 0), "at least two classes, got 1"),
     "label too large": (
         (IMAGES, LABELS, IMAGES, LABELS + 1),
-        "test_y holds the label 3, but there are 3 classes, 0 to 2",
+        "test_y holds the label 3, but the labels of 3 classes end at 2",
     ),
     "negative label": ((IMAGES, LABELS - 1), "train_y holds the label -1"),
     "huge label": ((IMAGES, LABELS * 10**9), "labels up to 2000000000 but not 1"),
@@ -224,7 +224,7 @@ def test_the_advice_for_a_scale_leads_to_images_in_the_order_of_the_values(value
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (("a", "b"), "holds the label 2, but there are 2 classes, 0 to 1; give 3 names, or correct"),
+        (("a", "b"), "holds the label 2, but the labels of 2 classes end at 1; give 3 names, or correct"),
         (("a", "b", "c", "d"), "no sample of class 'd'"),
         (("a", "b", "a"), "classes must differ, got 'a' more than once; give each another name"),
         (("a", "b", ""), "class 2 has an empty name"),

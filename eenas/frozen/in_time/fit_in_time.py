@@ -17,6 +17,7 @@ from eenas.backbones.models.series.unrolled import BLOCKS
 from eenas.branches.fc import Fc
 from eenas.designs.design import Design, Placed
 from eenas.errors import TaskError
+from eenas.escaping import shortened
 from eenas.frozen.in_time.ridge import fit_ridge
 from eenas.measurement.costs.earliness import Earliness
 from eenas.measurement.macs import count_macs
@@ -25,7 +26,7 @@ from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.costs import EARLINESS, KNOWN, MACS, CostFacts, Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.temperatures import fit_temperatures
-from eenas.tasks.arrays import check_labels, series_values
+from eenas.tasks.arrays import check_class_names, check_labels, series_values
 from eenas.tasks.series.padding import lengths_of, padded, with_length
 from eenas.tasks.series.series_arrays import as_array
 from eenas.tasks.series.series_input import is_masked
@@ -87,11 +88,13 @@ def fit_in_time(
     other data than the training series; `seed` draws the series that thresholds come from. Raises TaskError for series
     and labels that are no task, such as gaps or a single class.
     """
+    _check_whole(blocks=blocks, kernels=kernels, thresholds=thresholds, seed=seed)
     given, samples = _read(series)
-    numbers = check_labels(labels, "labels", classes or None)
-    classes = tuple(classes) or tuple(map(str, range(int(numbers.max()) + 1)))
+    names = None if classes is None or np.size(classes) == 0 else check_class_names(classes)
+    numbers = check_labels(labels, "labels", names)
     if len(samples) != len(numbers):
-        raise TaskError(f"series and labels must be as many, got {len(samples)} and {len(numbers)}")
+        raise TaskError(f"series and labels must be as many, got {len(samples)} and {len(numbers)}; give each a label")
+    classes = names or tuple(map(str, range(int(numbers.max()) + 1)))
     num_classes = len(classes)
     if len(np.unique(numbers)) < 2:
         raise TaskError("series must be of at least two classes, got one; give labels that differ")
@@ -119,6 +122,13 @@ def fit_in_time(
     costs = _costs(backbone, network)
     table = ExitTable(logits=held_out, labels=numbers, exits=network.exits, costs=costs)
     return FittedInTime(network=network, held_out=table, costs=costs)
+
+
+def _check_whole(**options: Any) -> None:
+    """Raise TaskError for an option that is no whole number from 0 up to 2^32 - 1."""
+    for name, value in options.items():
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or not 0 <= value < 1 << 32:
+            raise TaskError(f"{name} must be a whole number from 0 to 2^32 - 1, got {shortened(value)}; correct it")
 
 
 def _read(series: Any, length: int = 0) -> tuple[Tensor, SeriesValues]:

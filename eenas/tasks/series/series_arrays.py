@@ -27,6 +27,9 @@ def as_array(values: Any, name: str) -> NDArray[Any]:
         array = np.asarray(values)
     except ValueError:  # lists of different lengths
         raise TaskError(f"{name} must be one array, got samples of different shapes; {_one_length(name)}") from None
+    if array.dtype.kind in "OUS" and array.ndim != 1:
+        got = f"{array.dtype} of the shape {list(array.shape)}" if array.ndim else f"the type {type(values).__name__}"
+        raise TaskError(f"{name} must hold numbers, or be one list of texts, got {got}; give an array or a list")
     if array.dtype.kind == "O":
         raise TaskError(
             f"{name} must hold numbers, got objects, such as series of their own length; {_one_length(name)}"
@@ -72,7 +75,7 @@ def check_series(values: NDArray[Any], name: str) -> NDArray[np.float32]:
     if not finite.all():
         sample, channel, time = (int(each) for each in np.argwhere(~finite)[0])
         held = float(values[sample, channel, time])
-        kind = "NaN" if np.isnan(held) else f"{held:g}, which is infinite in float32,"
+        kind = "NaN" if np.isnan(held) else f"{held:g}" if np.isinf(held) else f"{held:g}, infinite in float32,"
         fix = f"fill gaps (numpy.interp, or numpy.nan_to_num({name})), or leave these samples out"
         raise TaskError(f"{name} must hold finite numbers, got {kind} in sample {sample}, channel {channel}; {fix}")
     return series

@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.errors import TaskError
+from eenas.errors import TaskError, plural
 from eenas.tasks.inputs import InputSpec
 from eenas.tasks.samples import Samples
 from eenas.tasks.series.series_input import is_masked, series_input
@@ -68,9 +68,10 @@ class SeriesValues(Samples):
         for axis in ("channel", "time"):
             have, wanted = self.inputs.size(axis), inputs.size(axis)
             if wanted not in (None, have):
+                mask = " (the last channel is the mask)" if self._masked else ""
                 raise TaskError(
-                    f"the samples are {self.inputs}, but the network takes {inputs}; give series with the same number "
-                    "of channels, cut or padded to the same length"
+                    f"the samples are {self.inputs}, but the network takes {inputs}{mask}; give series with the same "
+                    "number of channels, cut or padded to the same length"
                 )
         return SeriesReader(self._series, rows)
 
@@ -88,7 +89,7 @@ class SeriesValues(Samples):
         spread = series.amax(dim=(0, 2)) - series.amin(dim=(0, 2))
         if not bool((spread > 0).all()):
             flat = int((spread <= 0).nonzero()[0])
-            raise TaskError(f"channel {flat} is constant over the {len(rows)} samples of train; leave it out")
+            raise TaskError(f"channel {flat} is constant over the {plural(len(rows), 'sample')} of train; leave it out")
         return tuple(mean.tolist()), tuple(std.tolist())
 
 

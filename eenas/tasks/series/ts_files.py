@@ -89,6 +89,8 @@ def _read(file: Path) -> tuple[NDArray[Any] | list[NDArray[Any]], list[str]]:
         raise
     except Exception as error:  # aeon raises many types of errors
         raise TaskError(f"{shown}: aeon cannot read it as classified series ({shortened_error(error)})") from None
+    if not len(series):
+        raise TaskError(f"{shown}: has no series; give a .ts file with @data and a series in each line behind it")
     if not facts.get("classlabel", True):
         raise TaskError(f"{shown}: eenas needs classes, got a file of regression targets; give a file with classes")
     names = [str(label) for label in labels]
