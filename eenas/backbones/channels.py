@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from eenas.backbones.classifier import evaluating
 from eenas.backbones.copies import copy_of
-from eenas.errors import BackboneError
+from eenas.errors import BackboneError, plural
 from eenas.faults import raise_shortage
 
 _Layer = nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -63,7 +63,8 @@ def replace_stem(module: nn.Module, channels: int, example: Tensor, label: str) 
     if not isinstance(first, nn.Conv2d) or first.groups != 1 or not names[first]:
         kind = "none" if first is None else f"{type(first).__name__} with groups={first.groups}"
         raise BackboneError(
-            f"{label}: cannot be built for {channels} channels; the first convolution must be a Conv2d with one group, "
+            f"{label}: cannot be built for {plural(channels, 'channel')}; the first convolution must be a Conv2d "
+            "with one group, "
             f"got {kind}; leave backbone.channels out, or choose a timm backbone"
         )
     sizes: dict[str, Any] = {"stride": first.stride, "padding": first.padding, "dilation": first.dilation}

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from eenas.backbones.outputs import main_output
-from eenas.errors import BackboneError, CutError
+from eenas.errors import BackboneError, CutError, plural
 
 _Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 _FIX = "choose another input size, for example --set task.input_size=224"
@@ -100,7 +100,8 @@ def replace_classifier(module: nn.Module, num_classes: int, example: Tensor, lab
         found = find_classifier(module, example)
         if not found:
             raise BackboneError(
-                f"{label}: its classifier cannot be replaced for {num_classes} classes, because the logits do not come "
+                f"{label}: its classifier cannot be replaced for {plural(num_classes, 'class', 'classes')}, because "
+                "the logits do not come "
                 "from one Linear or Conv; build the module with the right number of classes"
             )
         owner, _, attribute = found[0].rpartition(".")
@@ -108,7 +109,8 @@ def replace_classifier(module: nn.Module, num_classes: int, example: Tensor, lab
         setattr(parent, attribute, _renewed(module.get_submodule(found[0]), num_classes))
     if (got := count_classes(module, example, label)) != num_classes:
         raise BackboneError(
-            f"{label}: gives {got} logits after its classifier was replaced for {num_classes} classes; "
+            f"{label}: gives {got} logits after its classifier was replaced for "
+            f"{plural(num_classes, 'class', 'classes')}; "
             "build the module with the right number of classes"
         )
 

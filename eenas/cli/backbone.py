@@ -35,6 +35,7 @@ def backbone(
     """
     from eenas.cli.tables.profiles import profile_by_name
     from eenas.cli.tables.tables import table
+    from eenas.errors import plural
     from eenas.percent import percent
     from eenas.reporting.facts.backbone_facts import backbone_rows, profile_json, size_words
     from eenas.reporting.facts.wording import quantity
@@ -52,7 +53,7 @@ def backbone(
         return
     title = (
         f"{name}: {len(profile.cut_points)} of {len(loaded.all_cut_points)} cut points, "
-        f"{size_words(loaded.transform.inputs)}, {classes} classes"
+        f"{size_words(loaded.transform.inputs)}, {plural(classes, 'class', 'classes')}"
     )
     made = table(title, "cut point", "shape", "MACs to here", "share", "parameters", "share", right=(2, 3, 4, 5))
     for row in backbone_rows(profile):

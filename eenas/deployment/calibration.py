@@ -15,7 +15,7 @@ from eenas.deployment.calibrated import Calibration
 from eenas.deployment.calibration_options import CalibrationOptions
 from eenas.deployment.fit_limits import FitLimits
 from eenas.deployment.network_segments import inputs_of, open_network
-from eenas.errors import ExportError
+from eenas.errors import ExportError, plural
 from eenas.escaping import as_markdown
 from eenas.files import check_writable, replace_folder, write_text
 from eenas.measurement.latency import LatencySpec
@@ -177,7 +177,8 @@ def _cautions(
     if samples < FEW or (drop and samples * drop < 1):
         more = "give more" if unseen else "give more, or --unseen if the model was trained on none of them"
         found.append(
-            f"the thresholds rest on {samples} samples, each of which is {100 / samples:.2g} points of accuracy: "
+            f"the thresholds rest on {plural(samples, 'sample')}, each of which is {100 / samples:.2g} points of "
+            "accuracy: "
             f"another sample would give other thresholds; {more}"
         )
     if len(test.exits) > 1 and all(evaluate(policy, table).shares[0] == 1 for table in (fitted_on, test)):

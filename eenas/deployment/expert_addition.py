@@ -9,7 +9,7 @@ from torch import nn
 from eenas.backbones.load import BackboneSpec
 from eenas.deployment.expert_export import samples_of_experts, write_experts
 from eenas.deployment.fitting import network_costs
-from eenas.errors import ExportError, PolicyError
+from eenas.errors import ExportError, PolicyError, plural
 from eenas.frozen.experts.expert_building import ExpertSpec
 from eenas.frozen.experts.expert_figures import ExpertFigures
 from eenas.frozen.experts.expert_worth import ContextWorth
@@ -106,7 +106,10 @@ def add_experts(
         raise ExportError(f"{path}: has no fitted policy; export a trained network")
     task = given_task(data, base.transform.inputs, skip_bad=options.get("skip_bad", False), trust_code=trust_code)
     if task.classes != base.classes:
-        raise ExportError(f"the data must have the {len(base.classes)} classes of the network; rename or reorder them")
+        raise ExportError(
+            f"the data must have the {plural(len(base.classes), 'class', 'classes')} of the network; rename or "
+            "reorder them"
+        )
     plain_costs, total = network_costs(base)
     budget = MacsBudget(
         costs=plain_costs, backbone_macs=total, share=base.design.policy.target_macs if share is None else share

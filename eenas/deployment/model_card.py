@@ -5,6 +5,7 @@ from typing import Any
 
 from eenas.deployment.preparation import preparation_section, usage_section
 from eenas.designs.design import Design
+from eenas.errors import plural
 from eenas.escaping import as_markdown
 from eenas.networks.network import EarlyExitNetwork
 from eenas.percent import percent
@@ -209,7 +210,7 @@ def untrained_card(design: Design, network: EarlyExitNetwork) -> str:
         [
             f"# {as_markdown(design.backbone)} with {len(design.branches)} early exits, untrained",
             "",
-            f"{design.num_classes} classes, {design.inputs}, {parameters:,} parameters. "
+            f"{plural(design.num_classes, 'class', 'classes')}, {design.inputs}, {parameters:,} parameters. "
             "The weights are initial and no thresholds are fitted. Train it in your own loop on the sum of the "
             "exits' losses.",
             "",

@@ -5,6 +5,7 @@ from eenas.backbones.transforms.image_transform import InputTransform
 from eenas.backbones.transforms.series_transform import SeriesTransform
 from eenas.backbones.transforms.text_transform import TextTransform
 from eenas.backbones.transforms.transform import Transform
+from eenas.errors import plural
 from eenas.plugins import is_reference
 from eenas.tasks.images.frame import BORDER
 
@@ -119,7 +120,7 @@ def _of_graphs(transform: GraphTransform) -> tuple[str, ...]:
         "## How a graph is prepared",
         "",
         f"1. Provide its node features `x`, floats [nodes, {transform.features}], and its `edge_index`, integers "
-        f"[2, edges] from 0, with at most {transform.slots} edges per node on average.",
+        f"[2, edges] from 0, with at most {plural(transform.slots, 'edge')} per node on average.",
         f"2. Pad both to float32 [N, M, {transform.shape[1]}], M the nodes of the largest graph.",
         "",
         "`preprocess` of `runtime.py` does the second step; `network.transform` takes its result, as `predict` does.",
@@ -162,7 +163,7 @@ def _of_pictures(transform: InputTransform) -> tuple[str, ...]:
         f"1. Apply the EXIF orientation, and put transparent parts on white.{white}",
         f"2. {fits[transform.fit]} The filter is bilinear, antialiased when shrinking: Pillow's `BILINEAR`, not "
         "OpenCV's `INTER_LINEAR`.",
-        f"3. {colours.get(channels, f'{channels} channels')}, channels before rows, uint8.",
+        f"3. {colours.get(channels, plural(channels, 'channel'))}, channels before rows, uint8.",
         f"4. Divide by 255, subtract the mean {mean} and divide by the standard deviation {std}.",
         "",
         "`preprocess` of `runtime.py` does the first three steps as in training, `predict` and `network.transform` the "

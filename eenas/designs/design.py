@@ -13,7 +13,7 @@ from eenas.branches.cascade import Cascade
 from eenas.designs.checks import at_least, number, truth
 from eenas.designs.design_tables import SIZE, read_placed, where, with_inputs
 from eenas.designs.training_choice import NO_EXPERTS, TrainingChoice
-from eenas.errors import DesignError, PolicyError, SpecError
+from eenas.errors import DesignError, PolicyError, SpecError, plural
 from eenas.escaping import shortened
 from eenas.plugins import is_reference
 from eenas.policies.kinds.registry import POLICIES
@@ -122,7 +122,8 @@ class Design:
         truth("static", self.static)
         if self.static and len(self.branches) != 1:
             raise DesignError(
-                f"a static design ends at its one branch, got {len(self.branches)} branches; remove the others"
+                f"a static design ends at its one branch, got {plural(len(self.branches), 'branch', 'branches')}; "
+                "remove the others"
             )
         try:
             copied = json.loads(json.dumps(dict(self.provenance), allow_nan=False))

@@ -11,7 +11,7 @@ from eenas.designs.proposal import Proposal
 from eenas.designs.repair import BranchMacs
 from eenas.designs.routes import Routes, State
 from eenas.designs.space import Space, values_of
-from eenas.errors import DesignError
+from eenas.errors import DesignError, plural
 from eenas.escaping import shortened
 from eenas.measurement.profile import Profile
 
@@ -112,7 +112,10 @@ def _reason(design: Design, routes: Routes, word: Word) -> str:
     """Return one line with the reason why the space cannot express the design."""
     space, start = routes.space, "the search space cannot express this design"
     if len(word) > space.branches:
-        return f"{start}: it has {len(word)} branches and the space {space.branches} slots; set branches = {len(word)}"
+        return (
+            f"{start}: it has {plural(len(word), 'branch', 'branches')} and the space {space.branches} slots; set "
+            f"branches = {len(word)}"
+        )
     slots = range(1, space.branches + 1)
     if not word:
         return f"{start}: it has no branches and not every slot may be off; allow on = false"

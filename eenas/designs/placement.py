@@ -4,7 +4,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeAlias, get_args
 
-from eenas.errors import DesignError
+from eenas.errors import DesignError, plural
 from eenas.escaping import shortened
 from eenas.measurement.profile import Metric, Profile
 from eenas.plugins import Registry, call_problem, described, is_reference
@@ -75,7 +75,10 @@ def placed_by(name: str, n: int, profile: Profile) -> tuple[int, ...]:
     if not n:
         return ()
     given = PLACEMENTS.find(name)(n, profile)
-    rule = f"placement.kind = {shortened(name)}: must place {n} branches at rising positions from 0 to {count - 1}"
+    rule = (
+        f"placement.kind = {shortened(name)}: must place {plural(n, 'branch', 'branches')} at rising positions from "
+        f"0 to {count - 1}"
+    )
     try:
         each = tuple(given)
     except TypeError:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.designs.design import exit_names
-from eenas.errors import TrainingError
+from eenas.errors import TrainingError, plural
 from eenas.policies.class_weights import balanced_weights
 from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
@@ -47,7 +47,8 @@ class CandidateTable:
         count = len(self.names)
         if self.logits.ndim != 3 or self.logits.shape[:2] != (len(self.labels), count + 1):
             raise TrainingError(
-                f"logits of {count} candidates must be [{len(self.labels)} samples, {count + 1} exits, classes], got "
+                f"logits of {count} candidates must be [{plural(len(self.labels), 'sample')}, {count + 1} exits, "
+                "classes], got "
                 f"shape {self.logits.shape}"
             )
         if self.backbone_macs.shape != (count + 1,) or self.branch_macs.shape != (count,):

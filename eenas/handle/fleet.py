@@ -10,7 +10,7 @@ from eenas.deployment.fleet.fleet_runs import DecidedNetwork, FleetRuns, Reliabi
 from eenas.deployment.fleet.sample_decisions import decide
 from eenas.deployment.fleet.simulator import Deciding
 from eenas.deployment.fleet.split_times import SplitTimes
-from eenas.errors import SimulationError
+from eenas.errors import SimulationError, plural
 from eenas.handle.recordings import DecidedTable, RecordingSource
 from eenas.handle.tiered_source import TieredSource
 from eenas.measurement.tiers.tier_text import tiers_from_texts
@@ -56,7 +56,7 @@ class FleetSource:
         origin += ", ".join(f"{each.name}: {each.source}" for each in tiers.tiers)
         if times.num_exits != found.table.num_exits:
             raise SimulationError(
-                f"{self.times or source}: the times are for {times.num_exits} exits, {found.name} has "
+                f"{self.times or source}: the times are for {plural(times.num_exits, 'exit')}, {found.name} has "
                 f"{found.table.num_exits}; give times of the same network"
             )
         if self.controller is not None:

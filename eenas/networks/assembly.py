@@ -11,7 +11,7 @@ from eenas.backbones.memory_format import INFERENCE, PLAIN, format_of
 from eenas.branches.abilities import features_only, takes_previous
 from eenas.branches.building import built
 from eenas.designs.design import Design, Placed
-from eenas.errors import CutError, DesignError, nearest
+from eenas.errors import CutError, DesignError, nearest, plural
 from eenas.measurement.profile import source_of
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
@@ -35,7 +35,8 @@ def build_network(
     """
     if design.num_classes != backbone.num_classes:
         raise DesignError(
-            f"the design is for {design.num_classes} classes and the backbone for {backbone.num_classes}; "
+            f"the design is for {plural(design.num_classes, 'class', 'classes')} and the backbone for "
+            f"{backbone.num_classes}; "
             "search again for this task"
         )
     shapes = {point.name: point.shape for point in backbone.all_cut_points}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eenas.backbones.models.series.unrolled import TimeStep
-from eenas.errors import InputError
+from eenas.errors import InputError, plural
 from eenas.networks.network import EarlyExitNetwork
 from eenas.policies.policy import Policy
 
@@ -113,7 +113,8 @@ class NetworkStream:
     def _check(self, series: NDArray[Any]) -> None:
         if series.ndim != 3 or series.shape[1] != self.channels:
             raise InputError(
-                f"series must be [n, {self.channels} channels, points] as in training, got {list(series.shape)}"
+                f"series must be [n, {plural(self.channels, 'channel')}, points] as in training, got "
+                f"{list(series.shape)}"
             )
         if len(series) != self.waiting:
             raise InputError(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from eenas.branches.abilities import takes_previous
-from eenas.errors import InputError, PolicyError
+from eenas.errors import InputError, PolicyError, plural
 from eenas.policies.policy import Policy
 
 if TYPE_CHECKING:
@@ -97,7 +97,8 @@ def predict(network: EarlyExitNetwork, x: Tensor, policy: Policy | None) -> Netw
     steps = network.steps(x)
     if policy.num_exits != len(steps.exits):
         raise PolicyError(
-            f"the policy must be for {len(steps.exits)} exits as the network, got {policy.num_exits}; fit it again"
+            f"the policy must be for {plural(len(steps.exits), 'exit')} as the network, got {policy.num_exits}; fit "
+            "it again"
         )
     check_finite(x)
     return steps.run(x, policy)

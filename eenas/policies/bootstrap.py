@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 
 COVERAGE = 0.95
 """The coverage of the interval: the share of the resampled differences inside it."""
@@ -24,7 +24,9 @@ def paired_bootstrap(
     if a.ndim != 1 or a.shape != b.shape:
         raise PolicyError(f"a paired bootstrap needs two lists of the same samples, got {a.shape} and {b.shape}")
     if len(a) == 0 or rounds < 1:
-        raise PolicyError(f"a paired bootstrap needs a sample and a round, got {len(a)} samples and {rounds} rounds")
+        raise PolicyError(
+            f"a paired bootstrap needs a sample and a round, got {plural(len(a), 'sample')} and {rounds} rounds"
+        )
     differences = a.astype(np.float64) - b.astype(np.float64)
     if not np.isfinite(differences).all():
         raise PolicyError("a paired bootstrap needs finite values, got NaN or infinity")

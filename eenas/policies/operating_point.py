@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.bounds import check_keys, located
-from eenas.errors import PolicyError, SpecError
+from eenas.errors import PolicyError, SpecError, plural
 from eenas.escaping import shortened
 from eenas.policies.class_weights import weighted_accuracy
 from eenas.policies.contexts.robustness import MEASURES, robustness
@@ -74,7 +74,9 @@ class OperatingPoint:
         if not all(math.isfinite(value) for value in (*numbers, *accuracies) if value is not None):
             raise PolicyError(f"numbers of an operating point must be finite, got {shortened((*numbers, *accuracies))}")
         if len(shares) != self.policy.num_exits or len(accuracies) != self.policy.num_exits:
-            counts = f"{len(shares)} shares and {len(accuracies)} accuracies for {self.policy.num_exits} exits"
+            counts = (
+                f"{len(shares)} shares and {len(accuracies)} accuracies for {plural(self.policy.num_exits, 'exit')}"
+            )
             raise PolicyError(f"an operating point needs a share and an accuracy for each exit, got {counts}")
         if not math.isclose(sum(shares), 1.0, abs_tol=1e-6):
             raise PolicyError(f"the shares of an operating point must sum to one, got {sum(shares)}")

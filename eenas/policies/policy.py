@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 from eenas.escaping import shortened
 from eenas.policies.exit_table import ExitTable
 
@@ -102,7 +102,9 @@ class Policy(ABC):
     def check(self, table: ExitTable) -> None:
         """Raise PolicyError if the table has another number of exits than the policy."""
         if table.num_exits != self.num_exits:
-            raise PolicyError(f"a policy for {self.num_exits} exits cannot decide over {table.num_exits}; fit it again")
+            raise PolicyError(
+                f"a policy for {plural(self.num_exits, 'exit')} cannot decide over {table.num_exits}; fit it again"
+            )
 
 
 def same_samples(logits: NDArray[Any], state: Any) -> None:

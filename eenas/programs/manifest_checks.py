@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
-from eenas.errors import ExportError
+from eenas.errors import ExportError, plural
 from eenas.plugins import is_reference
 from eenas.policies.costs import CostFacts, cost_of, name_fault
 from eenas.policies.kinds.geometric import GeometricPolicy
@@ -270,9 +270,11 @@ def _policy(table: Any, exits: Sequence[str], classes: Sequence[str]) -> Policy 
         return None
     policy = policy_from_table(_table(table, "policy"), key="policy")
     if policy.num_exits != len(exits):
-        raise ExportError(f"policy must be for {len(exits)} exits, got one for {policy.num_exits}")
+        raise ExportError(f"policy must be for {plural(len(exits), 'exit')}, got one for {policy.num_exits}")
     if isinstance(policy, GeometricPolicy) and len(policy.biases[0]) not in (0, len(classes)):
-        raise ExportError(f"policy must be for {len(classes)} classes, got one for {len(policy.biases[0])}")
+        raise ExportError(
+            f"policy must be for {plural(len(classes), 'class', 'classes')}, got one for {len(policy.biases[0])}"
+        )
     return policy
 
 

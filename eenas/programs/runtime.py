@@ -8,7 +8,7 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import InputError, PolicyError
+from eenas.errors import InputError, PolicyError, plural
 from eenas.policies.controllers.adaptation import controller_for
 from eenas.policies.controllers.controlled_exits import ControlledExits
 from eenas.policies.controllers.controller import Controller
@@ -204,7 +204,7 @@ class ExportedModel:
     def set_policy(self, policy: Policy) -> None:
         """Replace the policy. Raises PolicyError if the new one is for another number of exits."""
         if policy.num_exits != len(self.exits):
-            raise PolicyError(f"the policy is for {policy.num_exits} exits, this model has {len(self.exits)}")
+            raise PolicyError(f"the policy is for {plural(policy.num_exits, 'exit')}, this model has {len(self.exits)}")
         if self.controller is not None:
             raise PolicyError("the controller chooses the policy of this model; call `adapt(None)` first")
         check_experts(policy, self.manifest.experts)

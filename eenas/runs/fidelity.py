@@ -6,7 +6,7 @@ from typing import Unpack
 
 import numpy as np
 
-from eenas.errors import DivergedError, PolicyError, StorageError, StudyError
+from eenas.errors import DivergedError, PolicyError, StorageError, StudyError, plural
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice, notices_to
@@ -122,7 +122,9 @@ def measure_fidelity(
 
 def _check_budget(epochs: float | None, samples: int | None) -> None:
     if epochs is not None and samples is not None:
-        raise StudyError(f"the budget must be epochs or samples, got {epochs:g} epochs and {samples} samples; give one")
+        raise StudyError(
+            f"the budget must be epochs or samples, got {epochs:g} epochs and {plural(samples, 'sample')}; give one"
+        )
     for unit, value in (("epochs", epochs), ("samples", samples)):
         if value is not None and not 0 < value < float("inf"):
             raise StudyError(f"the budget must be positive, got {unit}={value:g}; the default is epochs={EPOCHS:g}")

@@ -11,7 +11,7 @@ from eenas.backbones.transforms.kinds import transform_from_table
 from eenas.backbones.transforms.transform import Transform
 from eenas.bounds import read_json
 from eenas.designs.design import Design
-from eenas.errors import EenasError, ExportError, PluginError
+from eenas.errors import EenasError, ExportError, PluginError, plural
 from eenas.files import write_text
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import Profile
@@ -247,14 +247,14 @@ class RunReport:
         for point in (self.reported, *self.points, *self.at_shares.values()):
             if point is not None:
                 of = point.policy.num_exits
-                need(of == len(self.exits), "a policy", f"for {len(self.exits)} exits", of)
+                need(of == len(self.exits), "a policy", f"for {plural(len(self.exits), 'exit')}", of)
         if self.experts is not None:
             of = self.experts.policy.num_exits
-            need(of == len(self.exits), "the policy of experts", f"for {len(self.exits)} exits", of)
+            need(of == len(self.exits), "the policy of experts", f"for {plural(len(self.exits), 'exit')}", of)
         if self.estimate is not None:  # of the searched network, from which a static one is cut
             of, least = self.estimate.policy.num_exits, len(self.exits)
             fits = of >= least if self.design.static else of == least
-            need(fits, "the policy of the search's estimate", f"for {least} exits", of)
+            need(fits, "the policy of the search's estimate", f"for {plural(least, 'exit')}", of)
         counts = ("near_threshold", "test_samples", "samples", "latency_batch", "parameters")
         for name in counts:
             value = getattr(self, name)

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError
+from eenas.errors import TaskError, plural
 from eenas.tasks.images.frame import Fit, Size
 from eenas.tasks.images.image_input import fit_of, image_input, size_of
 from eenas.tasks.inputs import InputSpec
@@ -35,7 +35,8 @@ class Split:
         """`labels` [n] belong to the positions `rows` [n] of `samples`; `balanced` balances accuracy over classes."""
         if len(labels) != len(rows):
             raise TaskError(
-                f"a split needs one label for each sample, got {len(labels)} labels for {len(rows)} samples"
+                f"a split needs one label for each sample, got {plural(len(labels), 'label')} for "
+                f"{plural(len(rows), 'sample')}"
             )
         self.name = name
         self.source = source
@@ -48,7 +49,7 @@ class Split:
         return len(self.labels)
 
     def __repr__(self) -> str:
-        return f"Split({self.name!r}, {len(self)} samples of the {self.source} source)"
+        return f"Split({self.name!r}, {plural(len(self), 'sample')} of the {self.source} source)"
 
     @property
     def samples(self) -> Samples:

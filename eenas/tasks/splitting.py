@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError
+from eenas.errors import TaskError, plural
 from eenas.escaping import shortened
 from eenas.seeding import derive
 from eenas.tasks.spec import SplitSpec
@@ -99,15 +99,17 @@ def _sizes(total: int, classes: int, wanted: Mapping[str, SplitSpec], source: st
     if asked > total:
         listed = ", ".join(f"{name} {size}" for name, size in fixed.items())
         raise TaskError(
-            f"the {source} source has {total} samples, but the splits ask for {asked} ({listed}); ask for less"
+            f"the {source} source has {plural(total, 'sample')}, but the splits ask for {asked} ({listed}); ask for "
+            "less"
         )
     sizes = fixed | {name: total - asked for name, spec in wanted.items() if spec.size is None}
     for name, size in sizes.items():
         need = MIN_PER_CLASS.get(name, 1) * classes
         if size < need:
             raise TaskError(
-                f"the {name} split gets {size} of the {total} samples of the {source} source, but needs {need} "
-                f"(at least {MIN_PER_CLASS.get(name, 1)} of each of {classes} classes); "
+                f"the {name} split gets {size} of the {plural(total, 'sample')} of the {source} source, but needs "
+                f"{need} "
+                f"(at least {MIN_PER_CLASS.get(name, 1)} of each of {plural(classes, 'class', 'classes')}); "
                 "give it more or the other splits less"
             )
     return sizes
@@ -118,7 +120,8 @@ def _check_classes(counts: Indices, classes: Sequence[str], splits: Sequence[str
     if len(counts) and counts.min() < need:
         short = int(np.argmin(counts))
         raise TaskError(
-            f"class {classes[short]!r} has {counts[short]} samples in the {source} source, but the splits from it "
+            f"class {classes[short]!r} has {plural(int(counts[short]), 'sample')} in the {source} source, but the "
+            "splits from it "
             f"({', '.join(splits)}) need at least {need} of each class; add samples or leave the class out"
         )
 

@@ -13,7 +13,7 @@ from eenas.backbones.graphs.graph_batch import GraphBatch
 from eenas.backbones.graphs.message_counts import passes_messages
 from eenas.backbones.graphs.packed_module import PackedModule
 from eenas.bounds import shortened_error
-from eenas.errors import CutError
+from eenas.errors import CutError, plural
 from eenas.tasks.graphs.graph_input import FEATURES, graph_option
 from eenas.tasks.inputs import InputSpec
 
@@ -161,7 +161,7 @@ def _shapes(module: nn.Module, graph: fx.Graph, features: int, label: str) -> di
         shapes.run(torch.zeros(_NODES, features, device=device), edges, graph_of)
     except Exception as error:  # the user's code may raise anything
         raise CutError(
-            f"{label} does not run on nodes with {features} features ({type(error).__name__}: "
+            f"{label} does not run on nodes with {plural(features, 'feature')} ({type(error).__name__}: "
             f"{shortened_error(error)}); give a network for the features of the task"
         ) from error
     finally:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from eenas.backbones.weights.unwrapping import first_few
 from eenas.backbones.weights.weight_files import find_weights, read_weights
 from eenas.backbones.weights.weight_keys import LEFTOVERS, Renamed, renamed
-from eenas.errors import WeightsError
+from eenas.errors import WeightsError, plural
 from eenas.progress import Listener, Notice, silent
 
 __all__ = ["check_reachable", "find_weights", "load_weights", "no_published_weights", "read_weights", "unreachable"]
@@ -130,7 +130,7 @@ class _Match:
         sizes = [(self.given[key].shape[0], self.own[key].shape[0]) for key in there if self._differs(key)]
         if not sizes:
             return "they hold no classifier for this model"
-        return f"they are for {sizes[0][0]} classes, the model has {sizes[0][1]}"
+        return f"they are for {plural(sizes[0][0], 'class', 'classes')}, the model has {sizes[0][1]}"
 
     def _differs(self, key: str) -> bool:
         return self.own[key].shape != self.given[key].shape

@@ -13,10 +13,11 @@ from eenas.branches.branch import Branch
 from eenas.cli.tables.tables import table
 from eenas.designs.counting import count_architectures
 from eenas.designs.space import Space
+from eenas.errors import plural
 from eenas.measurement.macs import count_macs
 from eenas.measurement.profile import Profile, profile_backbone
 from eenas.percent import percent
-from eenas.reporting.facts.wording import milliseconds, plural
+from eenas.reporting.facts.wording import milliseconds
 from eenas.study.context.profiling import Taken
 from eenas.tasks.images.frame import Size
 

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from eenas.cli.tables.tables import front_table, networks_table, own_costs_tables, robustness_table, shares_table
 from eenas.cli.terminal.console import out
+from eenas.errors import plural
 from eenas.reporting.facts.front_table import FrontRow, backbone_row, point_row, shares_rows
 from eenas.reporting.facts.selection import spread, with_best
 from eenas.reporting.facts.summary import summary
-from eenas.reporting.facts.wording import plural
 from eenas.results.results import StudyResults
 from eenas.runs.run_report import largest_words
 from eenas.study.rivals.offered_points import FrontPoint

@@ -2,8 +2,8 @@
 
 from eenas.cli.tables.tables import table
 from eenas.cli.terminal.console import Screen
+from eenas.errors import plural
 from eenas.percent import percent
-from eenas.reporting.facts.wording import plural
 from eenas.results.status import BestTrial, StudyStatus
 
 

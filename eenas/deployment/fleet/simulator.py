@@ -12,7 +12,7 @@ from eenas.deployment.fleet.fleet_outcome import FleetOutcome, Loads
 from eenas.deployment.fleet.sample_decisions import SampleDecisions
 from eenas.deployment.fleet.server_queue import Served, serve
 from eenas.deployment.fleet.split_times import SplitTimes
-from eenas.errors import SimulationError
+from eenas.errors import SimulationError, plural
 
 
 class Deciding(Protocol):
@@ -41,7 +41,9 @@ def simulate_fleet(times: SplitTimes, deciding: Deciding, fleet: Fleet) -> Fleet
         )
     taken = deciding.of(owners, generators[1].integers(len(deciding), size=len(owners)))
     if taken.exits.max() >= times.num_exits:
-        raise SimulationError(f"the times are for {times.num_exits} exits, a decision took exit {taken.exits.max()}")
+        raise SimulationError(
+            f"the times are for {plural(times.num_exits, 'exit')}, a decision took exit {taken.exits.max()}"
+        )
     sends = taken.exits >= times.on_device
     drawn = fleet.link.draw(len(owners), times.sent_bytes, times.answer_bytes, generators[2])
     limit = np.inf if fleet.deadline_ms is None else fleet.deadline_ms

@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 from eenas.networks.prediction import NetworkPrediction, answered, check_answers, check_finite, in_eval
 from eenas.policies.experts.expert_policy import ExpertPolicy
 
@@ -43,7 +43,8 @@ def predict_with_experts(
         raise PolicyError("this network has no policy; fit one on distorted calibration images, or pass one")
     if tuple(policy.names) != network.names or policy.num_exits != len(network.exits):
         raise PolicyError(
-            f"the policy must be for the experts {', '.join(network.names)} and {len(network.exits)} exits, got "
+            f"the policy must be for the experts {', '.join(network.names)} and "
+            f"{plural(len(network.exits), 'exit')}, got "
             f"{', '.join(policy.names)} and {policy.num_exits}; fit it again"
         )
     if network.transform.is_raw(x):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import InputError
+from eenas.errors import InputError, plural
 from eenas.measurement.macs import count_macs
 from eenas.networks.explanations.exit_maps import MapPlaces, exit_maps
 from eenas.networks.explanations.faithfulness import STEPS, faithfulness
@@ -118,7 +118,9 @@ def explain(
         )
     task = given_task(data, network.transform.inputs, trust_code=trust_code)
     if len(task.classes) != network.design.num_classes:
-        counts = f"the network has {network.design.num_classes} classes, the data {len(task.classes)}"
+        counts = (
+            f"the network has {plural(network.design.num_classes, 'class', 'classes')}, the data {len(task.classes)}"
+        )
         raise InputError(f"{counts}; give data of the classes that it was trained on")
     device = next(network.parameters()).device
     exits, order = len(network.exits), np.random.default_rng(seed).permutation(len(task.test))

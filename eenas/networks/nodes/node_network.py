@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from eenas.backbones.graphs.message_layers import LAYERS, MessageLayer, PropagationLayer, message_layer
-from eenas.errors import BackboneError
+from eenas.errors import BackboneError, InputError, plural
 from eenas.tasks.graphs.graph_arrays import GraphArrays
+from eenas.tasks.graphs.labelled_nodes import NodeTask, check_node_task
 
 STATIONARY = "sgc"
 """The kind whose layers have no weights, so that its stationary state is known."""
@@ -145,3 +146,15 @@ def _matrices(module: nn.Module) -> int:
 def tensors_of(graph: GraphArrays, device: Any = None) -> tuple[Tensor, Tensor]:
     """Return the features [n, F] and the edges [2, E] of a graph as tensors."""
     return torch.from_numpy(np.array(graph.x)).to(device), torch.from_numpy(np.array(graph.edges)).to(device)
+
+
+def check_fits(network: NodeNetwork, task: NodeTask) -> None:
+    """Raise TaskError for anything but a task of nodes, InputError for a network of other features or classes."""
+    check_node_task(task)
+    if (network.encoder.in_features, network.num_classes) != (task.graph.features, task.num_classes):
+        raise InputError(
+            f"{task.name} has {plural(task.graph.features, 'feature')} and "
+            f"{plural(task.num_classes, 'class', 'classes')}"
+            f", but the network takes {network.encoder.in_features} and has {network.num_classes}; build it with those "
+            "of the task"
+        )

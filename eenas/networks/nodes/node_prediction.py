@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.backbones.graphs.message_layers import MessageLayer
-from eenas.errors import InputError, PolicyError
+from eenas.errors import InputError, PolicyError, plural
 from eenas.escaping import shortened
 from eenas.networks.nodes.incoming_edges import IncomingEdges
 from eenas.networks.nodes.node_network import NodeNetwork, tensors_of
@@ -113,7 +113,8 @@ def predict_nodes(
     if isinstance(rule, Policy):
         if rule.num_exits != network.hops + 1:
             raise PolicyError(
-                f"a policy for {rule.num_exits} exits cannot decide over the {network.hops + 1} of this network"
+                f"a policy for {plural(rule.num_exits, 'exit')} cannot decide over the {network.hops + 1} of this "
+                "network"
             )
         rule = PolicyRule(rule)
     asked = np.arange(len(graph.x)) if nodes is None else np.asarray(nodes)

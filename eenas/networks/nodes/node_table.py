@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from eenas.errors import InputError, PolicyError
+from eenas.errors import PolicyError
 from eenas.escaping import shortened
-from eenas.networks.nodes.node_network import STATIONARY, NodeNetwork, tensors_of
+from eenas.networks.nodes.node_network import STATIONARY, NodeNetwork, check_fits, tensors_of
 from eenas.networks.nodes.stationary import distances, in_both_directions, stationary_state
 from eenas.policies.costs import KNOWN, MACS, CostFacts, Costs, CostValues
 from eenas.policies.exit_table import ExitTable
@@ -17,7 +17,7 @@ from eenas.policies.fit import Fitting
 from eenas.policies.operating_point import OperatingPoint, evaluate
 from eenas.policies.policy import Policy
 from eenas.policies.rule import Rule
-from eenas.tasks.graphs.labelled_nodes import NodeTask, check_node_task
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 
 EDGES = "edges"
 """The name of the cost: edges touched."""
@@ -71,12 +71,7 @@ def node_tables(
 
     Raises InputError for a network of other features or classes.
     """
-    check_node_task(task)
-    if (network.encoder.in_features, network.num_classes) != (task.graph.features, task.num_classes):
-        raise InputError(
-            f"{task.name} has {task.graph.features} features and {task.num_classes} classes, but the network takes "
-            f"{network.encoder.in_features} and has {network.num_classes}; build it with those of the task"
-        )
+    check_fits(network, task)
     was_training = network.training
     network.eval()
     x, edges = tensors_of(task.graph, network.encoder.weight.device)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 from eenas.escaping import shortened
 from eenas.policies.controllers.controlled_exits import ControlledExits, Thresholds
 from eenas.policies.costs import MACS
@@ -40,7 +40,8 @@ class Recording:
         given = np.array(self.confidences, dtype=np.float64)
         if given.ndim != 2 or len(given) == 0 or given.shape[1] != len(self.exits):
             raise PolicyError(
-                f"a recording needs confidences [samples, {len(self.exits)} exits] of at least one sample, got the "
+                f"a recording needs confidences [samples, {plural(len(self.exits), 'exit')}] of at least one "
+                "sample, got the "
                 f"shape {list(given.shape)}"
             )
         finite = np.isfinite(given)

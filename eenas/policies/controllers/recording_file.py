@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.bounds import read_file
-from eenas.errors import PolicyError, SpecError
+from eenas.errors import PolicyError, SpecError, plural
 from eenas.escaping import shortened
 from eenas.policies.controllers.recording import Recording
 
@@ -52,7 +52,7 @@ def read_recording(path: str | Path) -> Recording:
         raise PolicyError(f"{file}: has a header but no samples; give a file with a line for each sample")
     for number, row in enumerate(body, start=2):
         if len(row) != len(header):
-            raise PolicyError(f"{file}: line {number} has {len(row)} columns, the header has {len(header)}")
+            raise PolicyError(f"{file}: line {number} has {plural(len(row), 'column')}, the header has {len(header)}")
     wanted = [confidences[k] for k in range(1, exits + 1)]
     try:
         return Recording(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 from eenas.policies.controllers.controller import Controller
 from eenas.policies.controllers.controller_kind import exits_taken
 from eenas.policies.controllers.recording import Recording
@@ -37,7 +37,7 @@ def replay(
     known = Recording.of(recording) if isinstance(recording, ExitTable) else recording
     if len(known.exits) != controller.exits.num_exits:
         raise PolicyError(
-            f"the controller is for {controller.exits.num_exits} exits, the recording has {len(known.exits)}"
+            f"the controller is for {plural(controller.exits.num_exits, 'exit')}, the recording has {len(known.exits)}"
         )
     numbers = np.arange(len(known)) if order is None else np.asarray(order, dtype=np.int64)
     rows, taken = known.confidences.tolist(), exits_taken(controller.arms, known.confidences).tolist()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 from eenas.escaping import shortened
 from eenas.plugins import method_problem
 from eenas.policies.exit_table import ExitTable
@@ -129,7 +129,7 @@ class ConfidencePolicy(SignalPolicy):
         if (problem := _confidence_problem(given, len(logits))) is not None:
             raise PolicyError(
                 f"{getattr(self, 'kind', type(self).__name__)}: confidence must return [n] finite numbers of at least "
-                f"0, one for each of n = {len(logits)} samples, got {problem}"
+                f"0, one for each of n = {plural(len(logits), 'sample')}, got {problem}"
             )
         return np.asarray(given, dtype=np.float64)
 

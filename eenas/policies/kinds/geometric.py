@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.policy import Policy, same_samples
 from eenas.policies.values import numbers_of
@@ -140,7 +140,8 @@ def ensemble_logits(
     if biases:
         if len(biases) != found.shape[1]:
             raise PolicyError(
-                f"this ensemble is for {len(biases)} classes, got logits of {found.shape[1]}; fit it again"
+                f"this ensemble is for {plural(len(biases), 'class', 'classes')}, got logits of {found.shape[1]}; "
+                "fit it again"
             )
         found += np.asarray(biases)
     found -= found.max(axis=1, keepdims=True)

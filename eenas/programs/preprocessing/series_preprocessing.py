@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import InputError
+from eenas.errors import InputError, plural
 from eenas.programs.preprocessing.preprocessing import Preprocessing, check_finite, check_is_array
 
 SERIES = "series"
@@ -142,7 +142,7 @@ class SeriesPreprocessing(Preprocessing):
         fix = (
             "cut or pad them to that length"
             if got.ndim and got.shape[-1] != self.length
-            else f"give {self.channels} channels"
+            else f"give {plural(self.channels, 'channel')}"
         )
         return InputError(f"{what} must be floats {wanted}, got {got.dtype} {list(got.shape)}; {fix}")
 

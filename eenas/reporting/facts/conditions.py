@@ -7,11 +7,12 @@ from typing import Any
 import tomli_w
 
 from eenas import __version__
+from eenas.errors import plural
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, CostFacts, key_of
 from eenas.records.stores.places import place_text
 from eenas.reporting.facts.summary import shown
-from eenas.reporting.facts.wording import cost_text, cost_word, each_batch, milliseconds, plural, quantity
+from eenas.reporting.facts.wording import cost_text, cost_word, each_batch, milliseconds, quantity
 from eenas.reporting.report.report_source import PAGE, ReportSource
 from eenas.results.choice import Choice
 from eenas.results.results import StudyResults

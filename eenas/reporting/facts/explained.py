@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from eenas.deployment.network_sources import of_run
+from eenas.errors import plural
 from eenas.networks.explanations.explain import CAUTION, Explanation, explain
 from eenas.networks.network import EarlyExitNetwork
 from eenas.percent import percent
-from eenas.reporting.facts.wording import place, plural
+from eenas.reporting.facts.wording import place
 from eenas.reporting.figures.line_drawing import line_drawing
 from eenas.reporting.figures.relevance_drawing import over_image, plain_image, strip
 from eenas.runs.run_report import RunReport

@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from eenas.errors import plural
 from eenas.networks.explanations.map_agreement import spearman
 from eenas.networks.explanations.word_relevance import WordRelevance, word_relevance
 from eenas.networks.network import EarlyExitNetwork
 from eenas.percent import percent
-from eenas.reporting.facts.wording import place, plural
+from eenas.reporting.facts.wording import place
 from eenas.tasks.task import Task
 from eenas.tasks.text.text_bytes import unstacked_texts
 

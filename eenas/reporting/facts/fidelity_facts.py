@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eenas.errors import plural
 from eenas.percent import percent
-from eenas.reporting.facts.wording import plural
 from eenas.results.front import SHARES
 from eenas.runs.fidelity import Fidelity
 from eenas.runs.fidelity_measures import FidelityMeasure

@@ -4,13 +4,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from eenas.errors import plural
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
 from eenas.policies.fit import declined
 from eenas.policies.learned.comparison import comparison_words
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.split_costs import split_words
-from eenas.reporting.facts.wording import cost_word, enumerated, milliseconds, place, plural, quantity, times
+from eenas.reporting.facts.wording import cost_word, enumerated, milliseconds, place, quantity, times
 from eenas.runs.run_report import RunReport, largest_words, worse_words
 from eenas.specs import to_table
 from eenas.study.context.traits import Traits

@@ -69,11 +69,6 @@ def each_batch(samples: int) -> str:
     return "a sample" if samples == 1 else f"a batch of {samples}"
 
 
-def plural(number: int, noun: str, nouns: str = "") -> str:
-    """Return a number and its noun: "1 trial", "3 trials", "2 branches" (with `nouns` given)."""
-    return f"{number} {noun if number == 1 else nouns or noun + 's'}"
-
-
 def _three(value: float) -> str:
     """Return a number with three significant digits, without an exponent."""
     digits = 2 if abs(value) < 9.995 else 1 if abs(value) < 99.95 else 0

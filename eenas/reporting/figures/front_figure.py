@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
+from eenas.errors import plural
 from eenas.escaping import in_figure
 from eenas.percent import percent
 from eenas.policies.costs import LATENCY, MACS
@@ -13,7 +14,7 @@ from eenas.policies.operating_point import OperatingPoint
 from eenas.reporting.facts.front_table import PLAIN, STATIC, family
 from eenas.reporting.facts.summary import headline
 from eenas.reporting.facts.summary import shown as shown_point
-from eenas.reporting.facts.wording import ROBUSTNESS_WORDS, cost_text, cost_word, each_batch, plural, quantity
+from eenas.reporting.facts.wording import ROBUSTNESS_WORDS, cost_text, cost_word, each_batch, quantity
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
 from eenas.study.context.traits import Traits

@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 from optuna.importance import FanovaImportanceEvaluator
 from optuna.trial import FrozenTrial, TrialState
 
-from eenas.errors import StudyError
+from eenas.errors import StudyError, plural
 from eenas.escaping import in_figure
 from eenas.policies.contexts.robustness import MEASURES
-from eenas.reporting.facts.wording import cost_word, plural
+from eenas.reporting.facts.wording import cost_word
 from eenas.reporting.figures import figure_style as style
 from eenas.study.settings.search_spec import ACCURACY
 

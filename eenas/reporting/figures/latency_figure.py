@@ -5,11 +5,11 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from eenas.errors import StudyError
+from eenas.errors import StudyError, plural
 from eenas.escaping import in_figure
 from eenas.policies.costs import LATENCY
 from eenas.reporting.facts.picked import exit_numbers
-from eenas.reporting.facts.wording import each_batch, plural
+from eenas.reporting.facts.wording import each_batch
 from eenas.reporting.figures import figure_style as style
 from eenas.runs.run_report import RunReport
 

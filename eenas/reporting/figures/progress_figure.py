@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import plotly.graph_objects as go
 
+from eenas.errors import plural
 from eenas.escaping import in_figure
 from eenas.fronts.hypervolume import REFERENCE_COST, hypervolume
 from eenas.networks.backbone_facts import BackboneFacts
@@ -12,7 +13,7 @@ from eenas.percent import percent
 from eenas.policies.costs import MACS
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.trials import TrialRecord
-from eenas.reporting.facts.wording import duration, plural
+from eenas.reporting.facts.wording import duration
 from eenas.reporting.figures import figure_style as style
 from eenas.results.front import area_by_macs
 from eenas.results.results import StudyResults

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 import plotly.graph_objects as go
 
 from eenas.designs.design import Design
+from eenas.errors import plural
 from eenas.escaping import in_figure
-from eenas.reporting.facts.wording import place, plural
+from eenas.reporting.facts.wording import place
 from eenas.reporting.figures import figure_style as style
 from eenas.results.results import StudyResults
 

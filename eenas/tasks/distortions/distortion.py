@@ -7,7 +7,7 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError, nearest
+from eenas.errors import TaskError, nearest, plural
 from eenas.escaping import shortened
 from eenas.tasks.distortions.blurs import Levels, defocus_blur, gaussian_blur, glass_blur, motion_blur, zoom_blur
 from eenas.tasks.distortions.codings import jpeg, pixelate
@@ -65,7 +65,7 @@ def distort_each(
     check_severity(severity)
     _check_images(images, kind)
     if len(generators) != len(images):
-        raise TaskError(f"each image needs a generator, got {len(generators)} for {len(images)} images")
+        raise TaskError(f"each image needs a generator, got {len(generators)} for {plural(len(images), 'image')}")
     strength = strength_of(kind, severity, *images.shape[2:])
     changed = np.empty_like(images)
     for first in range(0, len(images), _CHUNK):

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError
+from eenas.errors import TaskError, plural
 from eenas.escaping import shortened
 
 MOST_NODES = 1 << 24
@@ -43,7 +43,10 @@ class GraphArrays:
             empty = int(np.flatnonzero(self.sizes < 1)[0])
             raise TaskError(f"graph {empty} has no nodes; leave it out, or give it at least one node")
         if self.sizes.sum() != len(self.x):
-            raise TaskError(f"the graphs have {self.sizes.sum()} nodes in all, but x has {len(self.x)} rows")
+            raise TaskError(
+                f"the graphs have {plural(int(self.sizes.sum()), 'node')} in all, but x has "
+                f"{plural(len(self.x), 'row')}"
+            )
         if self.sizes.max() > MOST_NODES:
             raise TaskError(f"a graph may have at most {MOST_NODES:,} nodes, got {self.sizes.max():,}; split it")
         across = np.flatnonzero(self.graph_of[self.edges[0]] != self.graph_of[self.edges[1]])
@@ -72,7 +75,7 @@ class GraphArrays:
                 raise TaskError(f"{name}: {error}") from None
             if xs[-1].shape[1] != xs[0].shape[1]:
                 raise TaskError(
-                    f"{name}: has {xs[-1].shape[1]} features a node, but the first graph {xs[0].shape[1]}; "
+                    f"{name}: has {plural(xs[-1].shape[1], 'feature')} a node, but the first graph {xs[0].shape[1]}; "
                     "give all graphs the same features"
                 )
             start += len(xs[-1])

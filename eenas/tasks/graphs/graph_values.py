@@ -9,7 +9,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.errors import TaskError
+from eenas.errors import TaskError, plural
 from eenas.tasks.graphs.graph_arrays import GraphArrays
 from eenas.tasks.graphs.graph_input import FEATURES, SLOTS, columns_of, graph_input, graph_option
 from eenas.tasks.inputs import InputSpec
@@ -110,7 +110,8 @@ def _check_slots(arrays: GraphArrays, slots: int, name: str) -> None:
     if slots < (least := slots_of(arrays)):
         worst = int(np.argmax(arrays.edge_counts / arrays.sizes))
         raise TaskError(
-            f"{name}[{worst}] has {arrays.edge_counts[worst]} edges and {arrays.sizes[worst]} nodes, which needs "
+            f"{name}[{worst}] has {plural(int(arrays.edge_counts[worst]), 'edge')} and "
+            f"{plural(int(arrays.sizes[worst]), 'node')}, which needs "
             f"{least} edge slots a node, but there are {slots}; give sparser graphs, or train a network on such graphs"
         )
 

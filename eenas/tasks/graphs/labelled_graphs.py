@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError
+from eenas.errors import TaskError, plural
 from eenas.tasks.arrays import check_class_names, check_labels
 from eenas.tasks.graphs.graph_arrays import GraphArrays
 from eenas.tasks.graphs.graph_values import GraphValues, slots_of
@@ -33,7 +33,9 @@ def graph_task(
     names = None if classes is None else check_class_names(classes)
     numbers = check_labels(labels, "y", names)
     if len(numbers) != len(graphs):
-        raise TaskError(f"y has {len(numbers)} labels for {len(graphs)} graphs; give each graph one label")
+        raise TaskError(
+            f"y has {plural(len(numbers), 'label')} for {plural(len(graphs), 'graph')}; give each graph one label"
+        )
     if names is None:
         names = tuple(str(number) for number in range(int(numbers.max()) + 1))
     slots, reference = slots_of(graphs), int(np.ceil(graphs.sizes.mean()))

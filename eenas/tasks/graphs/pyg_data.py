@@ -34,6 +34,10 @@ def task_of_data(
 
     Raises TaskError for objects without these attributes, and for values that do not fit.
     """
+    if hasattr(graphs, "edge_index"):
+        raise TaskError(
+            f"{name}: needs a list of Data objects, got one; its nodes are classified by eenas.tasks.graphs.node_task"
+        )
     try:
         given = list(graphs)
     except TypeError:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from eenas.bounds import check_regular, shortened_error
-from eenas.errors import SpecError, TaskError
+from eenas.errors import SpecError, TaskError, plural
 from eenas.escaping import one_line
 from eenas.tasks.graphs.graph_arrays import GraphArrays, incoming_edges
 from eenas.tasks.graphs.labelled_graphs import graph_task
@@ -38,23 +38,38 @@ def tu_task(folder: Path, splits: SplitsSpec | None = None) -> Task:
     files = {ending: folder / f"{name}{ending}" for ending in (EDGES, INDICATOR, LABELS, TAGS, ATTRIBUTES)}
     edges = _whole(files[EDGES], 2, may_be_empty=True).T - 1
     indicator = _whole(files[INDICATOR], 1)[:, 0] - 1
-    sizes = sizes_of(indicator, len(indicator))
-    nodes = int(sizes.sum())
+    nodes = len(indicator)
+    try:
+        sizes = sizes_of(indicator, nodes)
+    except TaskError:
+        raise TaskError(
+            f"{one_line(files[INDICATOR].name)} must number the graphs from 1, in rising order and without gaps, one "
+            "number for each node; sort the nodes by graph"
+        ) from None
+    if (wrong := np.flatnonzero(((edges < 0) | (edges >= nodes)).any(axis=0))).size:
+        raise TaskError(
+            f"{one_line(files[EDGES].name)} must name nodes 1 to {nodes}, got {(edges[:, wrong[0]] + 1).tolist()} in "
+            f"edge {wrong[0] + 1}; number the nodes from 1"
+        )
     parts: list[NDArray[Any]] = []
     if files[ATTRIBUTES].exists():
-        parts.append(_numbers(files[ATTRIBUTES], None))
+        parts.append(_of_nodes(_numbers(files[ATTRIBUTES], None), nodes, files[ATTRIBUTES]))
     if files[TAGS].exists():
-        tags = _whole(files[TAGS], None)
+        tags = _of_nodes(_whole(files[TAGS], None), nodes, files[TAGS])
         parts += [_one_hot(tags[:, column], files[TAGS]) for column in range(tags.shape[1])]
-    for file, part in zip((files[ATTRIBUTES], files[TAGS]), parts, strict=False):
-        if len(part) != nodes:
-            raise TaskError(f"{one_line(file.name)} has {len(part)} lines, but there are {nodes} nodes")
     if not parts:
         parts = [incoming_edges(edges, nodes)]
     graphs = GraphArrays(x=np.concatenate(parts, axis=1), edges=edges, sizes=sizes)
     labels = _whole(files[LABELS], 1)[:, 0]
     classes, numbers = np.unique(labels, return_inverse=True)
     return graph_task(name, graphs, numbers.astype(np.int64), classes=[str(each) for each in classes], splits=splits)
+
+
+def _of_nodes(values: NDArray[Any], nodes: int, file: Path) -> NDArray[Any]:
+    if len(values) != nodes:
+        lines = f"{plural(len(values), 'line')}, but the graphs have {plural(nodes, 'node')}"
+        raise TaskError(f"{one_line(file.name)} has {lines}; give each node a line")
+    return values
 
 
 def _one_hot(tags: NDArray[np.int64], file: Path) -> NDArray[np.float32]:
@@ -89,7 +104,8 @@ def _numbers(file: Path, columns: int | None, *, may_be_empty: bool = False) -> 
     if not rows and may_be_empty:
         return np.empty((0, columns or 1))
     if not rows or len(widths) != 1 or columns not in (None, *widths):
-        raise TaskError(f"{shown} must have {columns or 'equally many'} numbers in each line, got {sorted(widths)[:3]}")
+        wanted = plural(columns, "number") if columns else "equally many numbers"
+        raise TaskError(f"{shown} must have {wanted} in each line, got {sorted(widths)[:3] or 'no line'}")
     found = np.array(rows)
     if not np.isfinite(found).all() or np.abs(found).max() > 2**53:
         raise TaskError(f"{shown} must hold finite numbers up to 2^53; replace the others")

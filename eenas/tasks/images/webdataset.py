@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from eenas.bounds import read_file
-from eenas.errors import PictureError, TaskError
+from eenas.errors import PictureError, TaskError, plural
 from eenas.escaping import one_line, shortened
 from eenas.tasks.images.frame import Fit, Frame, Size
 from eenas.tasks.images.image_files import in_threads
@@ -183,7 +183,8 @@ def _classes(labels: set[str], folder: Path) -> tuple[tuple[str, ...], dict[str,
     except FileNotFoundError:
         if highest > len(labels) * 10 + 100:
             raise TaskError(
-                f"the labels have {len(labels)} classes but go up to {shortened(highest)}; number them from 0"
+                f"the labels are of {plural(len(labels), 'class', 'classes')} but go up to {shortened(highest)}; "
+                "number them from 0"
             ) from None
         names = tuple(str(number) for number in range(highest + 1))
     if highest >= len(names):

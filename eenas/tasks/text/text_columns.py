@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from eenas.errors import TaskError, nearest
+from eenas.errors import TaskError, nearest, plural
 from eenas.escaping import shortened
 from eenas.tasks.spec import SourceName
 
@@ -84,9 +84,8 @@ def check_texts(table: TextTable) -> None:
         raise TaskError(f"{table.where}: has no rows; give at least a few texts of each class")
     for row, text in enumerate(table.texts):
         if not isinstance(text, str):
-            raise TaskError(
-                f"{table.where}: row {table.line + row} must hold a text, got {shortened(text)}; fill it or remove it"
-            )
+            fix = "save the column as text, not as bytes" if isinstance(text, bytes) else "fill it or remove it"
+            raise TaskError(f"{table.where}: row {table.line + row} must hold a text, got {shortened(text)}; {fix}")
 
 
 def class_numbers(
@@ -105,7 +104,7 @@ def class_numbers(
     else:
         known = set(labels["train"])
         are_numbers = all(_is_number(name) for name in known)
-        classes = tuple(sorted(known, key=int)) if are_numbers else tuple(sorted(known))
+        classes = tuple(sorted(known, key=_number)) if are_numbers else tuple(sorted(known))
     numbers = {name: number for number, name in enumerate(classes)}
     for source, found in labels.items():
         for row, name in enumerate(found):
@@ -132,16 +131,21 @@ def _label(value: Any, table: TextTable, row: int) -> str:
             if not 0 <= value < len(table.names):
                 unlabelled = " (no label)" if value == -1 else ""
                 raise TaskError(
-                    f"{table.where}: row {row} has the label {value}{unlabelled}, but there are {len(table.names)} "
-                    "classes; remove such rows"
+                    f"{table.where}: row {row} has the label {value}{unlabelled}, but the labels of "
+                    f"{plural(len(table.names), 'class', 'classes')} end at {len(table.names) - 1}; remove such rows"
                 )
             return table.names[value]
         return str(value)
     if isinstance(value, str) and value.strip():
-        return value.strip()
+        return value.strip().encode("utf-8", "replace").decode()  # JSON can hold halves of a surrogate pair
     if isinstance(value, float) and math.isfinite(value):
         raise TaskError(f"{table.where}: row {row} has the label {value:g}; classes are texts or whole numbers")
     raise TaskError(f"{table.where}: row {row} has no label, got {shortened(value)}; fill it or remove the row")
+
+
+def _number(name: str) -> tuple[int, str]:
+    """Return the order of a number as text; "7" and "07" are different classes."""
+    return int(name), name
 
 
 def _is_number(name: str) -> bool:

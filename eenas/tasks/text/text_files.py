@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from eenas.bounds import check_regular, read_json, shortened_error
-from eenas.errors import SpecError, TaskError
+from eenas.errors import SpecError, TaskError, plural
 from eenas.escaping import one_line, shortened
 from eenas.tasks.text.text_columns import TextTable, check_texts, columns_of
 
@@ -76,7 +76,8 @@ def _text_file(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     for number, row in enumerate(rows, 2):
         if len(row) != len(heading):
             raise TaskError(
-                f"{one_line(str(path))}: row {number} must have {len(heading)} columns, as the first row has, got "
+                f"{one_line(str(path))}: row {number} must have {plural(len(heading), 'column')}, as the first row "
+                "has, got "
                 f"{len(row)}; quote texts that contain the separator"
             )
     if len(set(heading)) < len(heading):

@@ -11,9 +11,9 @@ from torch.nn import functional
 
 from eenas.errors import DivergedError, TrainingError
 from eenas.escaping import shortened
-from eenas.networks.nodes.node_network import NodeNetwork, tensors_of
+from eenas.networks.nodes.node_network import NodeNetwork, check_fits, tensors_of
 from eenas.seeding import derive, seeded
-from eenas.tasks.graphs.labelled_nodes import NodeTask, check_node_task
+from eenas.tasks.graphs.labelled_nodes import NodeTask
 from eenas.tasks.splitting import hold_out
 from eenas.training.distillation import distillation_loss
 from eenas.training.losses import exit_weights
@@ -75,15 +75,10 @@ class NodeTrainingReport:
 def train_nodes(network: NodeNetwork, task: NodeTask, training: NodeTraining | None = None) -> NodeTrainingReport:
     """Train all exits of `network` on the train split of `task`, on the network's device; it ends in eval mode.
 
-    Raises TrainingError for a network of other features or classes, and DivergedError for a loss that is not finite.
+    Raises InputError for a network of other features or classes, and DivergedError for a loss that is not finite.
     """
     training = training or NodeTraining()
-    check_node_task(task)
-    if (network.encoder.in_features, network.num_classes) != (task.graph.features, task.num_classes):
-        raise TrainingError(
-            f"{task.name} has {task.graph.features} features and {task.num_classes} classes, but the network takes "
-            f"{network.encoder.in_features} and has {network.num_classes}; build it with those of the task"
-        )
+    check_fits(network, task)
     with seeded(derive(training.seed, "nodes")):
         return _train(network, task, training)
 

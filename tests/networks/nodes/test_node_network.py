@@ -235,7 +235,7 @@ def test_bad_values_are_refused() -> None:
         predict_nodes(trained(), task().graph, thresholds(0.5), form="thawed")  # type: ignore[arg-type]
     with pytest.raises(PolicyError, match="cannot decide over the 4"):
         predict_nodes(trained(), task().graph, replace(thresholds(0.5), temperatures=(1.0, 1.0), thresholds=(0.5,)))
-    with pytest.raises(TrainingError, match="3 features and 3 classes"):
+    with pytest.raises(InputError, match="block_model has 3 features and 3 classes, but the network takes 4"):
         train_nodes(NodeNetwork(4, 3), task())
     with pytest.raises(TrainingError, match="distillation and frozen_share"):
         NodeTraining(distillation=2.0)

@@ -138,7 +138,7 @@ def test_graphs_out_of_order_or_without_nodes_are_refused(tmp_path: Path) -> Non
         ("toy_A.txt", "1, x\n", "numbers separated by commas"),
         ("toy_A.txt", "1, 99999\n", "must name nodes"),
         ("toy_graph_labels.txt", "0.5\n", "whole numbers, got 0.5"),
-        ("toy_node_labels.txt", "1\n", "1 lines, but there are"),
+        ("toy_node_labels.txt", "1\n", "1 line, but the graphs have"),
         ("toy_graph_labels.txt", None, "toy_graph_labels.txt is missing"),
         ("toy_graph_indicator.txt", None, "got none"),
     ],

@@ -5,8 +5,8 @@ from typing import Any
 
 from eenas.deployment.fleet.fleet_outcome import FleetOutcome
 from eenas.deployment.fleet.fleet_runs import FleetRuns
+from eenas.errors import plural
 from eenas.percent import percent
-from eenas.reporting.facts.wording import plural
 
 QUANTILES = {"median": 0.5, "p90": 0.9, "p99": 0.99, "max": 1.0}
 QUEUES = {"device": "the device", "link": "the link", "server": "the server"}

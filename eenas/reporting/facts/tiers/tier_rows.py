@@ -3,11 +3,12 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from eenas.errors import plural
 from eenas.measurement.tiers.tier_costs import UNITS
 from eenas.percent import percent
 from eenas.policies.split_costs import split_words
 from eenas.reporting.facts.tiers.tier_facts import BandwidthRange, ExpectedSplit, TierFacts
-from eenas.reporting.facts.wording import place, plural
+from eenas.reporting.facts.wording import place
 from eenas.tier_names import TIER_LATENCY, TierSplit
 
 
