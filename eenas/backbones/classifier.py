@@ -12,7 +12,9 @@ from eenas.errors import BackboneError, CutError, plural
 
 _Layer = nn.Linear | nn.Conv1d | nn.Conv2d
 _FIX = "choose another input size, for example --set task.input_size=224"
+_FIX_OF_TEXTS = "check its configuration, with which it must take ids alone"
 _FIX_OF_SERIES = "give series of as many channels as it takes and long enough for it"
+_FIXES = {2: _FIX_OF_TEXTS, 3: _FIX_OF_SERIES}
 
 
 @contextmanager
@@ -44,7 +46,7 @@ def count_classes(module: nn.Module, example: Tensor, label: str) -> int:
         reason = (str(error).strip().splitlines() or [""])[0][:200]
         raise BackboneError(
             f"{label}: does not run on an input of shape {shape} ({type(error).__name__}: {reason}); "
-            f"{_FIX if example.ndim != 3 else _FIX_OF_SERIES}, or another backbone"
+            f"{_FIXES.get(example.ndim, _FIX)}, or another backbone"
         ) from error
     if logits.ndim != 2 or logits.shape[0] != shape[0]:
         raise BackboneError(f"{label}: must return logits [{shape[0]}, classes], got {list(logits.shape)}")

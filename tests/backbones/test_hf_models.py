@@ -203,3 +203,57 @@ def test_without_transformers_the_extra_is_named(folder, monkeypatch):
     ):
         load(folder)
     shutil.rmtree(folder)
+
+
+def _network(folder, **changes):
+    """Write the weights of a network of other sizes into a folder."""
+    config = transformers.BertConfig(**{**SMALL, "num_labels": 3, **changes})
+    transformers.BertForSequenceClassification(config).save_pretrained(folder / "other")
+    shutil.copy(folder / "other" / "model.safetensors", folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("change", [{"num_hidden_layers": 2}, {"hidden_size": 32}, {"vocab_size": 600}])
+def test_weights_of_another_network_are_refused(folder, change):
+    _network(folder, **change)
+    with pytest.raises(WeightsError, match=r"of another network: \d+ of \d+ tensors are missing .* first bert\.\w+"):
+        load(folder)
+
+
+def test_weights_without_a_classifier_leave_it_untrained(folder):
+    torch.manual_seed(1)
+    inner = transformers.BertModel(transformers.BertConfig(**SMALL), add_pooling_layer=False)
+    inner.save_pretrained(folder / "other")
+    shutil.copy(folder / "other" / "model.safetensors", folder / "model.safetensors")
+    backbone, notices = load(folder)
+    assert (backbone.fresh_classifier, backbone.untrained) == (True, False)
+    assert notices == [f"hf:{folder}: its classifier starts untrained"]
+    assert torch.equal(
+        backbone.module.model.bert.embeddings.word_embeddings.weight, inner.embeddings.word_embeddings.weight
+    )
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"model_type": "vit"}, r"its configuration \('vit'\) has no vocab_size, so it takes no texts"),
+        ({"model_type": "clip"}, r"its configuration \('clip'\) has no vocab_size"),
+        ({"model_type": "bert", **SMALL, "pad_token_id": 9999}, "pad must be an id below 300"),
+        ({"model_type": "bert", **SMALL, "max_position_embeddings": -5}, "transformers cannot load it"),
+        ([], "transformers cannot load it"),
+    ],
+)
+def test_configurations_of_no_network_for_texts_are_refused(folder, table, message):
+    (folder / "config.json").write_text(json.dumps(table))
+    with pytest.raises(BackboneError, match=message) as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("tokens", [3, "x", [{"content": "x"}], [{"content": "[PAD]", "id": "0"}]])
+def test_damaged_tokens_are_refused(folder, tokenizer, tokens):
+    table = {**json.loads(tokenizer), "added_tokens": tokens}
+    (folder / "tokenizer.json").write_text(json.dumps(table))
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "pad_token_id": None}))
+    with pytest.raises(BackboneError, match="tokenizers cannot read this tokenizer"):
+        load(folder)

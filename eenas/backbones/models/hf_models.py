@@ -11,10 +11,10 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-import torch
 from torch import Tensor, nn
 
 from eenas.backbones.carried import CarryingModule
+from eenas.backbones.models.hf_weights import WEIGHTS, holds_weights, loaded_model
 from eenas.backbones.models.shared_layers import with_runs
 from eenas.backbones.models.token_mask import TokenMask, mean_of_tokens
 from eenas.backbones.transforms.text_transform import TextTransform
@@ -28,7 +28,6 @@ CONFIG_FILE = "config.json"
 HEAD_KEY = "eenas_head"
 """The key in a configuration that says which classifier a network of eenas has; see `HfParts`."""
 _NAME = re.compile(r"[\w.-]+(/[\w.-]+)?(@[\w./-]+)?")
-_WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
 _MOST_TOKENS = 512  # if neither the configuration nor the tokenizer has a limit
 
 
@@ -117,24 +116,27 @@ def build_hf(name: str, wish: HfWish) -> HfParts:
     with _quiet(), _refused(label, wish):
         config = transformers.AutoConfig.from_pretrained(place, **options)
         text, pad = _tokenizer(place, options, config)
-    has_weights = _has_weights(place, label)
+    has_weights = holds_weights(place, label)
     if wish.needs_weights and not has_weights:
         raise WeightsError(
-            f"{label}: has no weights ({' or '.join(_WEIGHTS)}); leave --weights out to train from scratch"
+            f"{label}: has no weights ({' or '.join(WEIGHTS)}); leave --weights out to train from scratch"
         )
     try:
         transform = TextTransform.from_json(
-            text, vocabulary=int(config.vocab_size), max_length=_limit(place, config, wish), pad=pad
+            text, vocabulary=_vocabulary(config), max_length=_limit(place, config, wish), pad=pad
         )
     except BackboneError as error:
         raise BackboneError(f"{label}: {error}") from None
     transform = replace(transform, length=min(wish.length or 0, transform.max_length))
     head, fresh = _head(place, config, wish.num_classes)
     config.num_labels = wish.num_classes
+    if getattr(config, "pad_token_id", None) is None:
+        config.pad_token_id = transform.pad  # decoders find the last token by it
     files = {CONFIG_FILE: json.dumps({**config.to_dict(), HEAD_KEY: head}, indent=2, default=str) + "\n"}
     with _quiet(), _refused(label, wish):
         kind = transformers.AutoModelForSequenceClassification if head == "own" else transformers.AutoModel
-        model = with_runs(_model(kind, config, place if has_weights else None, options))
+        found, is_complete = loaded_model(kind, config, place if has_weights else None, options)
+        model = with_runs(found)
     module: CarryingModule
     if head == "own":
         module = HfClassifier(model, transform.pad, files)
@@ -142,7 +144,7 @@ def build_hf(name: str, wish: HfWish) -> HfParts:
         if hasattr(model, "pooler"):
             model.pooler = None
         module = HfEncoder(model, transform.pad, head, wish.num_classes, files)
-    return HfParts(module.float(), transform, fresh=fresh or not has_weights, untrained=not has_weights)
+    return HfParts(module.float(), transform, fresh=fresh or not is_complete, untrained=not has_weights)
 
 
 def _place(name: str, wish: HfWish) -> tuple[str, dict[str, Any]]:
@@ -175,24 +177,21 @@ def _tokenizer(place: str, options: Mapping[str, Any], config: Any) -> tuple[str
     return tokenizer.backend_tokenizer.to_str(), pad if tokenizer.pad_token_id is None else tokenizer.pad_token_id
 
 
-def _has_weights(place: str, label: str) -> bool:
-    """Whether there are weights; those of the hub are asked for later. Raises WeightsError for pickled ones alone."""
-    folder = Path(place)
-    if not folder.is_dir():
-        return True
-    if any((folder / name).is_file() for name in _WEIGHTS):
-        return True
-    if pickled := sorted(folder.glob("pytorch_model*.bin")):
-        raise WeightsError(
-            f"{label}: {pickled[0].name} is a pickle, which can run code; save the model as safetensors "
-            "(save_pretrained does)"
+def _vocabulary(config: Any) -> int:
+    """Return the number of ids that the network takes. Raises BackboneError for a network of other inputs."""
+    size = getattr(config, "vocab_size", None)
+    if not isinstance(size, int):
+        raise BackboneError(
+            f"its configuration ({shortened(config.model_type)}) has no vocab_size, so it takes no texts; give a "
+            "classifier or an encoder of texts"
         )
-    return False
+    return size
 
 
 def _limit(place: str, config: Any, wish: HfWish) -> int:
     """Return the most tokens that network and tokenizer take. Raises BackboneError if more are asked for."""
-    limits = [int(size) for name in ("max_position_embeddings", "n_positions") if (size := getattr(config, name, None))]
+    stated = [getattr(config, name, None) for name in ("max_position_embeddings", "n_positions")]
+    limits = [size for size in stated if isinstance(size, int) and size >= 2]
     if "roberta" in str(config.model_type) and limits:  # its positions begin behind that of padding
         limits = [size - 1 - int(config.pad_token_id or 0) for size in limits]
     most = min(limits, default=None)
@@ -214,7 +213,7 @@ def _head(place: str, config: Any, num_classes: int) -> tuple[Head, bool]:
     stated = getattr(config, HEAD_KEY, None)
     if stated in ("own", "mean", "cls"):
         return stated, True
-    is_classifier = any("ForSequenceClassification" in name for name in config.architectures or ())
+    is_classifier = any("ForSequenceClassification" in str(name) for name in config.architectures or ())
     if is_classifier:
         return "own", config.num_labels != num_classes
     pooling = _json(Path(place) / "1_Pooling" / CONFIG_FILE)
@@ -222,29 +221,6 @@ def _head(place: str, config: Any, num_classes: int) -> tuple[Head, bool]:
         return ("cls" if pooling.get("pooling_mode_cls_token") else "mean"), True
     known = type(config) in AutoModelForSequenceClassification._model_mapping
     return ("own" if known else "mean"), True
-
-
-def _model(kind: Any, config: Any, place: str | None, options: Mapping[str, Any]) -> Any:
-    """Return a model in the first form of attention that it has, with the weights at a place or without any."""
-    for attention in ("sdpa", "eager"):
-        try:
-            if place is None:
-                return kind.from_config(
-                    config, attn_implementation=attention, trust_remote_code=options["trust_remote_code"]
-                )
-            return kind.from_pretrained(
-                place,
-                config=config,
-                attn_implementation=attention,
-                use_safetensors=True,
-                ignore_mismatched_sizes=True,
-                dtype=torch.float32,
-                **options,
-            )
-        except ValueError as error:
-            if attention == "eager" or "attention" not in str(error):
-                raise
-    raise AssertionError
 
 
 def _json(file: Path) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from eenas.tasks.text.tokenization import (
     TOKENIZER_FILE,
     Tokenization,
     canonical_tokenizer,
+    opened_tokenizer,
     padded_length,
     padding_of,
 )
@@ -97,6 +98,7 @@ class TextTransform(Transform):
             made, digest = canonical_tokenizer(text)
             found = padding_of(text) if pad is None else pad
             if found is None:
+                opened_tokenizer(made)  # a broken one has its own error
                 raise BackboneError("the tokenizer has no token for padding; give pad, an id that no text has")
             size = Tokenization(made, max_length, found).size
         except InputError as error:

@@ -111,7 +111,13 @@ def padding_of(text: str) -> int | None:
     table = json.loads(text)
     if isinstance(padding := table.get("padding"), dict) and isinstance(padding.get("pad_id"), int):
         return int(padding["pad_id"])
-    added = {each["content"]: int(each["id"]) for each in table.get("added_tokens", ()) if isinstance(each, dict)}
+    tokens = table.get("added_tokens")
+    pairs = [
+        (each.get("content"), each.get("id"))
+        for each in (tokens if isinstance(tokens, list) else ())
+        if isinstance(each, dict)
+    ]
+    added = {content: number for content, number in pairs if isinstance(content, str) and isinstance(number, int)}
     return next((added[token] for token in ("[PAD]", "<pad>", "<|pad|>") if token in added), None)
 
 
