@@ -2,6 +2,7 @@
 
 import itertools
 
+from eenas.errors import plural
 from eenas.networks.backbone_facts import BackboneFacts
 from eenas.percent import percent
 from eenas.policies.costs import KNOWN, LATENCY, MACS
@@ -13,7 +14,6 @@ from eenas.reporting.facts.wording import (
     enumerated,
     milliseconds,
     place,
-    plural,
     quantity,
     times,
 )
