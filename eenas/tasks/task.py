@@ -217,14 +217,12 @@ def assemble(
     Raises TaskError if there are fewer than two classes, a source lacks a class, or the splits do not fit.
     """
     if len(classes) < 2:
-        raise TaskError(f"{name}: a task needs at least two classes, got {len(classes)} ({', '.join(classes)})")
+        raise TaskError(f"a task needs at least two classes, got {len(classes)} ({', '.join(classes)})")
     for source, (_, labels) in sources.items():
         absent = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
         if len(absent):
             listed = ", ".join(repr(classes[number]) for number in absent[:5]) + (", ..." if len(absent) > 5 else "")
-            raise TaskError(
-                f"{name}: the {source} source has no sample of class {listed}; add samples of every class to it"
-            )
+            raise TaskError(f"the {source} source has no sample of class {listed}; add samples of every class to it")
     splits = splits or SplitsSpec()
     wanted = splits.with_defaults(test_source="test" in sources, validation_source="validation" in sources)
     parts: dict[str, Split] = {}

@@ -12,6 +12,7 @@ from eenas.tasks.images import pixels
 from eenas.tasks.images.folder import folder_task
 from eenas.tasks.images.frame import Frame
 from eenas.tasks.images.image_files import FilePixels, read_headers
+from eenas.tasks.spec import TaskSpec
 
 
 def fill(root, classes=("cat", "owl"), count=8, mode="RGB", ending="png", seed=0):
@@ -165,6 +166,15 @@ def test_a_corrupt_header_is_found_when_the_task_is_loaded(pool, spoil):
     spoil(pool / "owl" / "05.png")
     with pytest.raises(TaskError, match=r"^2 images cannot be read: .*owl/03\.png: .*owl/05\.png: "):
         folder_task(pool)
+
+
+def test_a_class_whose_images_are_all_left_out_is_named_once_with_the_folder(pool):
+    for file in (pool / "owl").iterdir():
+        break_header(file)
+    with pytest.raises(TaskError) as caught:
+        folder_task(pool, spec=TaskSpec(spec=f"folder:{pool}", skip_bad=True))
+    wanted = "the train source has no sample of class 'owl'; add samples of every class to it"
+    assert str(caught.value) == f"{pool}: {wanted}"
 
 
 @pytest.mark.parametrize("ending", ["png", "jpg"])
