@@ -10,6 +10,8 @@ from typer.main import get_command
 
 from eenas import shipped
 from eenas.cli.main import app
+from eenas.handle.lists import list_backbones
+from eenas.manual.keys import find_keys
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -49,6 +51,19 @@ def test_commands_have_their_flags(command):
         known = {name for parameter in found.params for name in parameter.opts} | {"--help", "--debug", "--version"}
         flags = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert flags <= known, flags - known
+
+
+def test_names_and_keys_in_commands_are_known():
+    def given(flag):
+        values = re.findall(rf"--{flag} '?([^\s'`=]+)", TEXT)
+        return {value for value in values if not re.search(r"[./:]|NAME|FILE", value)}
+
+    assert given("space") - {*shipped.names("search_spaces")} == set()
+    assert given("study") - {*shipped.names("studies")} == set()
+    assert given("backbone") - {*list_backbones()} == set()
+    paths = set(re.findall(r"--set '?([a-z_]+(?:\.[a-z_0-9]+)+)=", TEXT)) - {"table.key"}
+    assert len(paths) > 20
+    assert [path for path in sorted(paths) if not find_keys(path)] == []
 
 
 @pytest.mark.parametrize("page", PAGES)

@@ -74,9 +74,9 @@ class ExportedModel:
 
         Samples are separate arguments or lists. For a model of images, each is a path, the bytes of a file, a Pillow
         image, or an array uint8 [H, W] or [H, W, C] in the order red, green, blue (OpenCV's are blue, green, red:
-        `image[..., ::-1]`). This needs Pillow; pixel values differ by at most 1 of 255 from training. For a model of
-        series, each is an array [channels, length] or the path of a `.npy` file. Raises PictureError or InputError for
-        samples that cannot be read.
+        `image[..., ::-1]`). This needs Pillow. Pictures have the pixels of training; arrays that the task resized in
+        training differ by at most 1 of 255. For a model of series, each is an array [channels, length] or the path of a
+        `.npy` file. Raises PictureError or InputError for samples that cannot be read.
         """
         given = (each if isinstance(each, list | tuple) else (each,) for each in samples)
         return self.manifest.preprocessing.prepare([sample for several in given for sample in several])
