@@ -38,6 +38,11 @@ class Placed:
     cut_point: str
     branch: Branch
 
+    @property
+    def uncascaded(self) -> "Placed":
+        """The same with the branch inside a cascade; others are unchanged."""
+        return Placed(self.cut_point, self.branch.branch) if isinstance(self.branch, Cascade) else self
+
 
 @dataclass(frozen=True, kw_only=True)
 class PolicyChoice(Rule):

@@ -5,7 +5,7 @@ from dataclasses import asdict, replace
 
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
-from eenas.designs.design import Design, Placed
+from eenas.designs.design import Design
 from eenas.designs.domains import Domain, Scalar
 from eenas.designs.proposal import Proposal
 from eenas.designs.repair import BranchMacs
@@ -63,11 +63,7 @@ def _unwrapped(design: Design, space: Space) -> tuple[Design, bool]:
     if cascade not in values_of(space, "network.cascade"):
         said = "a cascade" if cascade else "no cascade"
         raise DesignError(f"{start}: its branches form {said}; allow network.cascade = {str(cascade).lower()}")
-    plain = (
-        Placed(placed.cut_point, placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
-        for placed in design.branches
-    )
-    return replace(design, branches=tuple(plain)), cascade
+    return replace(design, branches=tuple(placed.uncascaded for placed in design.branches)), cascade
 
 
 def _word(design: Design, routes: Routes) -> Word:

@@ -15,7 +15,7 @@ from eenas.branches.conv_fc import ConvFc
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
-from eenas.errors import DivergedError
+from eenas.errors import DivergedError, StorageError
 from eenas.networks.tables import exit_table
 from eenas.progress import Finished, Notice
 from eenas.specs import digest, from_table, to_table
@@ -260,3 +260,28 @@ def test_numbers_that_later_layers_read_stay_exact_on_disk(tmp_path, net, kept):
     assert {file.suffix for file in files} == {f".{kept}"}
     read = np.memmap(files[0], dtype={"f16": np.float16, "f32": np.float32}[kept]).astype(np.float32)
     assert (3001 in read) == (kept == "f32")
+
+
+@pytest.mark.parametrize("times", [1, bank_module.ATTEMPTS])
+def test_artifacts_that_go_missing_while_they_are_read_are_made_again_or_said(lay, monkeypatch, times):
+    context = lay()
+    bank, fill, seen = Bank(context), Bank.fill, []
+
+    def fill_and_lose(self, placed):
+        made = fill(self, placed)
+        if len(seen) < times:
+            seen.append(made)
+            for file in context.artifacts.root.glob("branch-*"):
+                file.unlink()
+        return made
+
+    expected = Bank(lay(storage="other.db")).logits(BRANCHES[:1], "validation")
+    monkeypatch.setattr(Bank, "fill", fill_and_lose)
+    if times == 1:
+        assert np.array_equal(bank.logits(BRANCHES[:1], "validation"), expected)
+    else:
+        with pytest.raises(
+            StorageError, match="artifacts of the bank go missing while they are used; end what removes"
+        ):
+            bank.logits(BRANCHES[:1], "validation")
+    assert len(seen) == times

@@ -1,6 +1,6 @@
 """The branch bank: branches trained on the frozen prepared backbone, stored so that none is trained twice."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from typing import Any
@@ -14,7 +14,7 @@ from torch import nn
 from eenas.branches.branch import Branch
 from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design, Placed
-from eenas.errors import DivergedError
+from eenas.errors import DivergedError, StorageError
 from eenas.frozen.candidate_table import CandidateTable
 from eenas.frozen.candidates import (
     LEARNING_RATE,
@@ -27,7 +27,6 @@ from eenas.frozen.candidates import (
     train_candidates,
 )
 from eenas.frozen.candidates_checkpoint import CandidatesCheckpoint
-from eenas.frozen.feature_cache import FeatureCache, FeatureStream, read_size
 from eenas.measurement.profile import source_of
 from eenas.networks.checkpoint import read_state, write_state
 from eenas.networks.exit_costs import ExitCosts
@@ -38,6 +37,7 @@ from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.records.bank import BankRecord, BankRecords
 from eenas.seeding import derive
 from eenas.specs import digest, to_table
+from eenas.study.context.bank_features import BankFeatures
 from eenas.study.context.study_context import StudyContext
 from eenas.tasks.split import Split
 from eenas.training.checkpoints import Checkpoint
@@ -45,11 +45,10 @@ from eenas.training.schedule import samples_of
 from eenas.training.spec import TrainingSpec
 
 PHASE = "training branches for the bank"
-SPLITS = ("tune", "calibration", "validation")
-"""The splits for which the logits of every branch are stored."""
 MEMORY = 2**29
 """The memory in bytes for the logits of branches that are trained together. More branches are trained in groups."""
-
+ATTEMPTS = 3
+"""How often branches are trained whose artifacts are gone when they are to be read."""
 _FINAL = "final"
 _WEIGHTS, _LOGITS = "weights.", "logits."
 
@@ -88,7 +87,7 @@ class Bank:
 
         Raises DivergedError, which names the first branch with a non-finite loss, after storing the others.
         """
-        wanted = {self._key(each): each for each in map(_plain, placed)}
+        wanted = {self._key(each): each for each in (one.uncascaded for one in placed)}
         held = self._find([*wanted, self._final_key])
         missing = [each for key, each in wanted.items() if key not in held]
         with_final, diverged = self._final_key not in held, None
@@ -104,13 +103,12 @@ class Bank:
 
     def holds(self, placed: Placed) -> bool:
         """Whether this branch is in the bank."""
-        return bool(self._find([self._key(_plain(placed))]))
+        return bool(self._find([self._key(placed.uncascaded)]))
 
     def logits(self, placed: Sequence[Placed], split: str) -> NDArray[np.float32]:
         """Return the logits `[N, len(placed) + 1, C]` on a split, the backbone's own last; train missing branches."""
-        self.fill(placed)
-        keys = [*(self._key(_plain(each)) for each in placed), self._final_key]
-        records = self._find(keys)
+        keys = [*(self._key(each.uncascaded) for each in placed), self._final_key]
+        records = self._filled(placed, keys)
         found = [self._held(records[key], _LOGITS + split)[""].numpy() for key in keys]
         return np.stack(found, axis=1)
 
@@ -145,9 +143,8 @@ class Bank:
     def inherit(self, network: EarlyExitNetwork) -> None:
         """Load the weights of every branch of `network` from the bank. Missing branches are trained first."""
         placed = network.design.branches
-        self.fill(placed)
-        keys = {each.cut_point: self._key(_plain(each)) for each in placed}
-        records = self._find(keys.values())
+        keys = {each.cut_point: self._key(each.uncascaded) for each in placed}
+        records = self._filled(placed, keys.values())
         for each in placed:
             branch: nn.Module = network.branches.at(each.cut_point)
             inside = branch.branch if isinstance(each.branch, Cascade) else branch
@@ -173,6 +170,21 @@ class Bank:
 
     def _key(self, placed: Placed) -> str:
         return digest([*self.conditions, placed.cut_point, placed.branch.to_table(), source_of(placed.branch)])
+
+    def _filled(self, placed: Sequence[Placed], keys: Collection[str]) -> dict[str, BankRecord]:
+        """Return the records of `keys`, which are those of `placed`; missing branches are trained first.
+
+        Raises StorageError if artifacts go missing faster than they are made.
+        """
+        for _ in range(ATTEMPTS):
+            self.fill(placed)
+            records = self._find(keys)
+            if all(key in records for key in keys):
+                return records
+        raise StorageError(
+            f"{self._context.artifacts.label}: artifacts of the bank go missing while they are used; end what removes "
+            "them and rerun the command"
+        )
 
     def _find(self, keys: Iterable[str]) -> dict[str, BankRecord]:
         """Return the records of `keys` with unchanged artifacts, and drop the others."""
@@ -217,14 +229,17 @@ class Bank:
                     execution=context.execution,
                 ),
                 after_step=lambda progress: context.listener(Advanced(PHASE, 100 * progress)),
-                stream=self._stream("train", samples_of(self.training, len(train))),
+                stream=self._features.stream("train", samples_of(self.training, len(train))),
                 checkpoint=CandidatesCheckpoint(checkpoint, [self._key(each) for each in placed]),
             )
             self.samples += report.samples
             context.listener(Finished(PHASE, f"{len(placed)} branch{'es' if len(placed) > 1 else ''}"))
         logits = {
             name: candidate_logits(
-                candidates, split, with_final=keep_final, stream=self._stream(name, len(split)) if placed else None
+                candidates,
+                split,
+                with_final=keep_final,
+                stream=self._features.stream(name, len(split)) if placed else None,
             )
             for name, split in self._splits.items()
         }
@@ -251,17 +266,8 @@ class Bank:
         return Checkpoint(path, paced=True, check=self._context.limit.check)
 
     @cached_property
-    def _features(self) -> FeatureCache | None:
-        context, size = self._context, self._context.settings.bank.feature_cache
-        if not size:
-            return None
-        folder = context.artifacts.root / "features"
-        return FeatureCache(folder, read_size(size), lambda text: context.listener(Notice(text)))
-
-    def _stream(self, name: str, rows: int | None) -> FeatureStream | None:
-        cache, key = self._features, digest([*self.conditions, name])
-        exact = any(point.shape.carries_numbers for point in self._context.profile.cut_points)
-        return None if cache is None or rows is None else cache.stream(key, rows, exact=exact)
+    def _features(self) -> BankFeatures:
+        return BankFeatures(self._context, self.conditions)
 
     def _keep(
         self,
@@ -292,9 +298,3 @@ class Bank:
     def _held(self, record: BankRecord, prefix: str) -> dict[str, Any]:
         """Return the tensors of an artifact with names that begin with `prefix`, by the rest of the name."""
         return read_state(self._context.artifacts.unverified_path(record.artifact), prefix)
-
-
-def _plain(placed: Placed) -> Placed:
-    """Return the branch under which the bank stores this one: the branch inside a cascade."""
-    branch = placed.branch
-    return Placed(placed.cut_point, branch.branch) if isinstance(branch, Cascade) else placed

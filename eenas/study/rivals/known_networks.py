@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from eenas.bounds import damage_as
-from eenas.branches.cascade import Cascade
 from eenas.designs.design import Design
 from eenas.errors import StorageError, StudyError, nearest
 from eenas.policies.operating_point import OperatingPoint
@@ -84,10 +83,7 @@ def frozen_design(design: Design) -> Design:
 
     It keeps the training of the trial for a later full training.
     """
-    branches = tuple(
-        replace(placed, branch=placed.branch.branch) if isinstance(placed.branch, Cascade) else placed
-        for placed in design.branches
-    )
+    branches = tuple(placed.uncascaded for placed in design.branches)
     return replace(design, branches=branches, provenance={}).canonical()
 
 
