@@ -189,13 +189,22 @@ def status(storage: str = STORAGE, name: str | None = None) -> StudyStatus:
 
 
 def _pace(trials: Sequence[FrozenTrial]) -> TrialPace | None:
-    """Return the pace from the ends of the last trials, by the clocks of their workers."""
+    """Return the pace from the ends of the last trials, by the clocks of their workers.
+
+    The first trials of workers that began together end together, so their pace is also that since the first start.
+    """
     ended = [trial for trial in trials if trial.user_attrs.keys() & {"state", "reason"}]  # those with a record
     times = sorted(trial.datetime_complete for trial in ended if trial.datetime_complete)[-RECENT - 1 :]
     seconds = (times[-1] - times[0]).total_seconds() if len(times) > 2 else 0.0
     if seconds <= 0:
         return None
-    return TrialPace(per_hour=3600 * (len(times) - 1) / seconds, trials=len(times) - 1, seconds=seconds)
+    found = TrialPace(per_hour=3600 * (len(times) - 1) / seconds, trials=len(times) - 1, seconds=seconds)
+    starts = [trial.datetime_start for trial in ended if trial.datetime_start]
+    if len(ended) > RECENT or not starts:
+        return found
+    since = (times[-1] - min(starts)).total_seconds()
+    whole = TrialPace(per_hour=3600 * len(times) / since, trials=len(times), seconds=since) if since > 0 else found
+    return min(whole, found, key=lambda pace: pace.per_hour)
 
 
 def _best(trials: Sequence[FrozenTrial], record: StudyRecord) -> tuple[BestTrial, ...]:

@@ -91,6 +91,15 @@ def test_a_study_that_runs(kept: Kept) -> None:
     assert "best accuracy within 50 % of the backbone's MACs: 85.0 % (trial 3)" in lines
 
 
+def test_first_trials_that_end_together_do_not_promise_a_pace(kept: Kept) -> None:
+    for seconds in (600, 601, 602):  # three workers that began together
+        kept.add(0.5, 500, minutes=seconds / 60)
+    pace = status(kept.url).pace
+    assert pace is not None
+    assert (pace.trials, pace.seconds) == (3, pytest.approx(602, abs=2))
+    assert pace.per_hour == pytest.approx(18, rel=0.05)
+
+
 def test_a_study_without_a_worker_and_one_that_is_done(kept: Kept) -> None:
     for number in range(4):
         kept.add(0.5, 500, minutes=number)
