@@ -114,7 +114,7 @@ def requested(
         backbone=type(module).__name__ if module is not None else backbone,  # type: ignore[arg-type]
         task=task.name if isinstance(task, Task) else task,
         overrides=options.get("overrides", ()),
-        **{key: value for key, value in options.items() if key in Shortcuts.__annotations__},  # type: ignore[arg-type]
+        **{key: value for key, value in options.items() if key in Shortcuts.__annotations__},
     )
     fields = {key: value for key, value in options.items() if key in StudyReference.__annotations__}
     given = task if isinstance(task, Task) else None

@@ -180,7 +180,9 @@ def _check_settings(given: Mapping[str, Any], in_image: bool) -> None:
     from eenas.study.settings.shortcuts import Shortcuts
     from eenas.study.settings.study_spec import load_settings
 
-    for kind, name in (("studies", given["study"]), ("search_spaces", given["space"])):
+    files: tuple[tuple[shipped.Kind, str | None], ...]
+    files = (("studies", given["study"]), ("search_spaces", given["space"]))
+    for kind, name in files:
         if in_image and name is not None and name not in shipped.names(kind) and not os.path.isfile(name):
             say(f"{name}: not in this folder, so the settings of the search are not checked; the image must have it")
             return

@@ -1,5 +1,6 @@
 """The exit tables of the plain backbone that a study has stored, so that a worker that joins does not run it again."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 from eenas.policies.exit_table_file import load_exit_table
@@ -19,7 +20,9 @@ def reuse_plain_tables(context: StudyContext, record: StudyRecord | None) -> Non
     if record is None or record.facts.get(OF_BACKBONE) != context.backbone.digest:
         return
     networks = record.baselines.get(NETWORKS, ())
-    stored = next((table.get("artifacts", {}) for table in networks if table.get("name") == BACKBONE), {})
+    stored: Mapping[str, str] = next(
+        (table.get("artifacts", {}) for table in networks if table.get("name") == BACKBONE), {}
+    )
     for split, reference in stored.items():
         if split not in context.plain and context.artifacts.holds(reference):
             table = load_exit_table(context.artifacts.path(reference))
