@@ -2,7 +2,7 @@
 
 import pytest
 
-from eenas.errors import nearest
+from eenas.errors import nearest, plural
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,8 @@ from eenas.errors import nearest
 )
 def test_a_clause_names_what_is_known(got, known, clause):
     assert nearest(got, known) == clause
+
+
+def test_a_count_agrees_with_its_noun() -> None:
+    assert [plural(number, "class", "classes") for number in (0, 1, 2)] == ["0 classes", "1 class", "2 classes"]
+    assert [plural(number, "exit") for number in (1, 3)] == ["1 exit", "3 exits"]

@@ -10,7 +10,7 @@ import torch
 
 from eenas import Task
 from eenas.backbones.transforms.kinds import transform_from_table
-from eenas.backbones.transforms.text_transform import TextTransform
+from eenas.backbones.transforms.text_transform import TextTransform, with_max_length
 from eenas.errors import BackboneError, InputError, TaskError
 from eenas.programs.preprocessing.kinds import preprocessing_from
 from eenas.specs import digest, to_table
@@ -178,3 +178,9 @@ def test_a_tokenizer_without_its_package_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "tokenizers", None)
     with pytest.raises(TaskError, match=r"need a tokenizer, .* pip install 'eenas\[text\]'"):
         trained_tokenizer(["a text"], 300)
+
+
+def test_a_network_is_given_no_more_tokens_than_it_takes():
+    with pytest.raises(BackboneError, match=r"takes at most 24 tokens, got backbone\.max_length = 25; lower it"):
+        with_max_length(TextTransform(vocabulary=512, max_length=24), 25, "net")
+    assert with_max_length(TextTransform(vocabulary=512, max_length=24), 24, "net").max_length == 24

@@ -87,3 +87,28 @@ def test_a_series_of_one_point_has_no_exits_in_time() -> None:
     some = [each[:, : 1 if index % 5 == 0 else 8] for index, each in enumerate(waves(40)[0])]
     fitted = eenas.fit_in_time(some, waves(40)[1], blocks=2, kernels=6, thresholds=2)
     assert np.isfinite(fitted.logits([some[0]])).all()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"blocks": 2.5}, "blocks must be a whole number from 0 to .* got 2.5"),
+        ({"kernels": "4"}, "kernels must be a whole number from 0 to .* got '4'"),
+        ({"thresholds": True}, "thresholds must be a whole number from 0 to .* got True"),
+        ({"seed": 1 << 70}, "seed must be a whole number from 0 to .* got 1180591620717411303424"),
+        ({"classes": 3}, "classes must be a list of names"),
+        ({"classes": ("a",)}, "labels holds the label 3, but the labels of 1 class end at 0; give 4 names"),
+        ({"labels": np.empty(0, dtype=np.int64)}, "series and labels must be as many, got 24 and 0; give each a label"),
+        ({"labels": []}, "series and labels must be as many, got 24 and 0"),
+    ],
+)
+def test_options_that_are_none_are_refused(options, message) -> None:
+    series, labels = waves(24)
+    with pytest.raises(TaskError, match=message):
+        eenas.fit_in_time(series, **{"labels": labels, **options})
+
+
+def test_classes_may_be_an_array() -> None:
+    series, labels = waves(24)
+    fitted = eenas.fit_in_time(series, labels, blocks=2, kernels=2, classes=np.array(["a", "b", "c", "d"]))
+    assert fitted.network.classes == ("a", "b", "c", "d")

@@ -15,7 +15,9 @@ from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.branches.readout import ReadoutBranch
 from eenas.designs.design import Design, Placed
+from eenas.errors import InputError
 from eenas.networks.assembly import build_network
+from eenas.programs.file_answers import Unanswered, answer_files
 from eenas.programs.model_folder import Package, write_folder
 from eenas.programs.programs import Programs
 from eenas.programs.runtime import ExportedModel
@@ -121,3 +123,29 @@ def test_series(series: list[ExportedModel], points: list[int], seed: int) -> No
     same(long.logits(long.preprocess(rows)), expected)
     for row, each in enumerate(rows):
         same(short.logits(short.preprocess([each])), expected, slice(row, row + 1))
+
+
+def reasons(model: ExportedModel, *paths: Path) -> list[str]:
+    """What is said of files without an answer."""
+    return [each.reason for each in answer_files(model, paths) if isinstance(each, Unanswered)]
+
+
+def test_files_without_a_sample_and_other_ones_are_named(texts: ExportedModel, series: list, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("\n \n")
+    said = reasons(texts, tmp_path / "a.txt")
+    assert said == [f"{tmp_path}/a.txt: contains no text; give a file with a text in each line"]
+    np.save(tmp_path / "a.npy", np.zeros((0, 3, LENGTH)))
+    np.save(tmp_path / "b.npy", np.zeros((5, 9)))
+    none, other = reasons(series[0], tmp_path / "a.npy", tmp_path / "b.npy")
+    assert none == f"{tmp_path}/a.npy: contains no series; give a file with at least one"
+    assert other.startswith(
+        f"{tmp_path}/b.npy: series must be floats [2, 1 to 24] (channels before time), got float64 [5"
+    )
+
+
+def test_half_of_an_edge_is_refused(graphs: ExportedModel) -> None:
+    arrays, _ = rings(2)
+    batch = graphs.preprocess([arrays.graph(0)])
+    batch[0, 0, graphs.manifest.preprocessing.features + 1] = 0
+    with pytest.raises(InputError, match="an edge needs a source and a target"):
+        graphs.logits(batch)

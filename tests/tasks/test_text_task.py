@@ -14,6 +14,7 @@ from eenas.tasks.spec import TaskSpec
 from eenas.tasks.text import text_files
 from eenas.tasks.text.phrases import TOPICS, phrases_task
 from eenas.tasks.text.text_bytes import stacked_texts, text_bytes, unstacked_texts
+from eenas.tasks.text.text_task import text_task
 
 ROWS = [(f"text number {number}, of a kind", "odd" if number % 2 else "even") for number in range(40)]
 
@@ -285,3 +286,44 @@ def test_a_path_without_its_kind_gets_a_hint(tmp_path):
     for place in (tmp_path, tmp_path / "train.tsv"):
         with pytest.raises(TaskError, match=f"text:{place} reads texts"):
             load_task(str(place))
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        (
+            [b"one", b"two"] * 20,
+            r"train_x must be texts alone, got b'one' in sample 0; decode them: \[each\.decode\(\)",
+        ),
+        (np.array([b"one", b"two"] * 20), r"got b'one' in sample 0; decode them"),
+        ("hello", "train_x must be a list of texts, got 'hello' alone; put it in a list with others"),
+        (b"hello", "train_x must be a list of texts, got b'hello' alone"),
+        ({"one", "two"}, "train_x must hold numbers, or be one list of texts, got the type set"),
+        (np.array([["one"], ["two"]] * 20), r"or be one list of texts, got <U3 of the shape \[40, 1\]"),
+    ],
+)
+def test_what_is_no_list_of_texts_is_refused_by_name(values, message):
+    with pytest.raises(TaskError, match=message) as caught:
+        Task.from_arrays("rows", values, np.arange(40) % 2)
+    assert "\n" not in str(caught.value)
+
+
+def test_columns_of_tables_are_texts():
+    pandas = pytest.importorskip("pandas")
+    texts, labels = [f"text {number}" for number in range(40)], np.arange(40) % 2
+    expected = Task.from_arrays("rows", texts, labels).digest
+    for kind in (object, "string"):
+        column = pandas.Series(texts, dtype=kind)
+        assert Task.from_arrays("rows", column, pandas.Series(labels)).digest == expected
+
+
+def test_numbers_as_text_have_one_order_in_every_process(tmp_path):
+    rows = [f"text {number},{('7', '07', '10', '-1')[number % 4]}" for number in range(80)]
+    (tmp_path / "a.csv").write_text("\n".join(["text,label", *rows]))
+    assert text_task(tmp_path / "a.csv").classes == ("-1", "07", "7", "10")
+
+
+def test_halves_of_surrogate_pairs_are_replaced_in_class_names(tmp_path):
+    rows = [json.dumps({"text": f"text {number}", "label": ("\ud800", "b")[number % 2]}) for number in range(40)]
+    (tmp_path / "a.jsonl").write_text("\n".join(rows))
+    assert text_task(tmp_path / "a.jsonl").classes == ("?", "b")

@@ -244,9 +244,16 @@ class TextTransform(Transform):
 
 
 def with_max_length(transform: Transform, max_length: int, label: str) -> TextTransform:
-    """Return a transform of texts that truncates to `max_length`. Raises BackboneError for one of other samples."""
+    """Return a transform of texts that truncates to `max_length`.
+
+    Raises BackboneError for one of other samples, and for more tokens than the network takes.
+    """
     if not isinstance(transform, TextTransform):
         raise BackboneError(f"{label}: backbone.max_length is for texts, and it takes {transform.inputs}; leave it out")
+    if max_length > transform.max_length:
+        raise BackboneError(
+            f"{label}: takes at most {transform.max_length} tokens, got backbone.max_length = {max_length}; lower it"
+        )
     return replace(transform, max_length=max_length, length=min(transform.length, max_length))
 
 

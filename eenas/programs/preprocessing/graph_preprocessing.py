@@ -82,6 +82,8 @@ class GraphPreprocessing(Preprocessing):
         if not ((mask == 0) | (mask == 1)).all() or (np.diff(mask, axis=1) > 0).any() or (counts < 1).any():
             raise InputError("the mask of each graph must be 1 for its nodes, at least one, and 0 behind them")
         ends = batch[..., self.features + 1 :]
+        if ((ends[..., 0::2] == 0) != (ends[..., 1::2] == 0)).any():
+            raise InputError("an edge needs a source and a target, both counted from 1, got one of them alone")
         if (ends != np.rint(ends)).any() or (ends < 0).any() or (ends > counts[:, None, None]).any():
             bad = int(np.flatnonzero(((ends < 0) | (ends > counts[:, None, None])).any(axis=(1, 2)))[:1].sum())
             raise InputError(f"the edges of a graph must name its nodes, got other numbers in graph {bad}")
@@ -104,6 +106,7 @@ class GraphPreprocessing(Preprocessing):
         return list(several.astype(np.float32))
 
     def _padded(self, x: NDArray[Any], edges: NDArray[Any]) -> NDArray[np.float32]:
+        x = x[:, None] if x.ndim == 1 and self.features == 1 else x
         if x.ndim != 2 or x.dtype.kind not in "iuf" or x.shape[1] != self.features or not len(x):
             raise InputError(f"x of a graph must be numbers [nodes, {self.features}], got {x.dtype} {list(x.shape)}")
         if edges.size == 0:
@@ -120,7 +123,9 @@ class GraphPreprocessing(Preprocessing):
         slots = np.zeros((len(x) * self.slots, 2), dtype=np.float32)
         slots[: edges.shape[1]] = edges.T + 1
         ones = np.ones((len(x), 1), dtype=np.float32)
-        return np.concatenate([x.astype(np.float32), ones, slots.reshape(len(x), 2 * self.slots)], axis=1)
+        with np.errstate(over="ignore"):  # overflow becomes infinity, which is rejected later
+            values = x.astype(np.float32)
+        return np.concatenate([values, ones, slots.reshape(len(x), 2 * self.slots)], axis=1)
 
     def _refused_graphs(self, got: NDArray[Any]) -> InputError:
         return InputError(f"graphs must be floats [N, nodes, {self.shape[1]}], got {got.dtype} {list(got.shape)}")

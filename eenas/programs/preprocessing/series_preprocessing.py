@@ -138,6 +138,10 @@ class SeriesPreprocessing(Preprocessing):
         return found
 
     def _refused(self, what: str, got: NDArray[Any]) -> InputError:
+        if self.masked and what == "series":  # the mask is ours
+            wanted = f"[{self.real}, 1 to {self.length}] (channels before time)"
+            fix = f"give {plural(self.real, 'channel')} of one point or more"
+            return InputError(f"{what} must be floats {wanted}, got {got.dtype} {list(got.shape)}; {fix}")
         wanted = f"[N, {self.channels}, {self.length}] (channels before time)"
         fix = (
             "cut or pad them to that length"

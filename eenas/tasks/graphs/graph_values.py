@@ -20,8 +20,8 @@ from eenas.tasks.samples import Samples
 class GraphValues(Samples):
     """The graphs of one source, in the order of its labels. `name` is used in messages.
 
-    `slots` is the number of edge slots a node (see `graph_input`), by default the fewest that every graph here fits in.
-    `reference_nodes` is the size at which costs are stated, by default the mean number of nodes, rounded up.
+    `slots` is the number of edge slots a node (see `graph_input`), by default the fewest that all graphs fit in, but at
+    least 1. `reference_nodes` is the size at which costs are stated, by default the mean number of nodes, rounded up.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class GraphValues(Samples):
     ) -> None:
         """`slots` must hold the edges of every graph, or TaskError is raised."""
         self.arrays, self._name = arrays, name
-        self.slots = slots_of(arrays) if slots is None else slots
+        self.slots = slots_for(arrays) if slots is None else slots
         _check_slots(arrays, self.slots, name)
         self.reference_nodes = reference_nodes or int(np.ceil(arrays.sizes.mean()))
         state = hashlib.sha256(repr((arrays.x.shape, arrays.edges.shape)).encode())
@@ -104,6 +104,11 @@ class GraphReader:
 def slots_of(arrays: GraphArrays) -> int:
     """Return the fewest edge slots a node in which the edges of every graph fit."""
     return int(np.ceil(arrays.edge_counts / arrays.sizes).max())
+
+
+def slots_for(arrays: GraphArrays) -> int:
+    """Return the edge slots of a task of these graphs: at least 1, since ONNX has no operators for axes of length 0."""
+    return max(1, slots_of(arrays))
 
 
 def _check_slots(arrays: GraphArrays, slots: int, name: str) -> None:

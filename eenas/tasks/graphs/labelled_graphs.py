@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from eenas.errors import TaskError, plural
 from eenas.tasks.arrays import check_class_names, check_labels
 from eenas.tasks.graphs.graph_arrays import GraphArrays
-from eenas.tasks.graphs.graph_values import GraphValues, slots_of
+from eenas.tasks.graphs.graph_values import GraphValues, slots_for
 from eenas.tasks.spec import SourceName, SplitsSpec
 from eenas.tasks.task import Source, Task, assemble
 
@@ -38,7 +38,7 @@ def graph_task(
         )
     if names is None:
         names = tuple(str(number) for number in range(int(numbers.max()) + 1))
-    slots, reference = slots_of(graphs), int(np.ceil(graphs.sizes.mean()))
+    slots, reference = slots_for(graphs), int(np.ceil(graphs.sizes.mean()))
     marks: dict[SourceName, NDArray[np.bool_]] = {"train": np.ones(len(graphs), dtype=np.bool_)}
     if test is not None:
         marked = np.asarray(test)

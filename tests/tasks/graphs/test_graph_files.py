@@ -136,7 +136,10 @@ def test_graphs_out_of_order_or_without_nodes_are_refused(tmp_path: Path) -> Non
     [
         ("toy_A.txt", "1, 2\n3\n", "2 numbers in each line"),
         ("toy_A.txt", "1, x\n", "numbers separated by commas"),
-        ("toy_A.txt", "1, 99999\n", "must name nodes"),
+        ("toy_A.txt", "1, 99999\n", r"toy_A.txt must name nodes 1 to \d+, got \[1, 99999\] in edge 1; number the"),
+        ("toy_A.txt", "0, 1\n", r"toy_A.txt must name nodes 1 to \d+, got \[0, 1\] in edge 1; number the nodes from 1"),
+        ("toy_graph_indicator.txt", "1\n3\n", "toy_graph_indicator.txt must number the graphs from 1"),
+        ("toy_graph_labels.txt", "", "toy_graph_labels.txt must have 1 number in each line, got no line"),
         ("toy_graph_labels.txt", "0.5\n", "whole numbers, got 0.5"),
         ("toy_node_labels.txt", "1\n", "1 line, but the graphs have"),
         ("toy_graph_labels.txt", None, "toy_graph_labels.txt is missing"),
@@ -191,3 +194,15 @@ def test_an_array_file_without_nodes_is_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "none.npz", **empty, y=np.empty(0, dtype=int))
     with pytest.raises(TaskError, match=r"none\.npz: x has no nodes"):
         graphs_task(tmp_path / "none.npz")
+
+
+def test_one_data_object_is_no_list_of_graphs() -> None:
+    one = SimpleNamespace(x=torch.zeros(3, 2), edge_index=torch.zeros(2, 0, dtype=torch.long), y=torch.tensor([0]))
+    with pytest.raises(TaskError, match="some: needs a list of Data objects, got one; its nodes are classified by"):
+        task_of_data("some", one)
+
+
+def test_graphs_without_any_edge_have_one_slot(tmp_path: Path) -> None:
+    np.savez(tmp_path / "toy.npz", **{**arrays(), "edge_index": np.empty((2, 0), dtype=np.int64)})
+    task = graphs_task(tmp_path / "toy.npz")
+    assert task.inputs.option("edge_slots") == 1, "ONNX has no operators for axes of length 0"
