@@ -71,6 +71,7 @@ def test_one_file_is_divided(aeon, folder):
             ([np.ones((3 + k % 2, 9)) for k in range(40)], content(40)[1], {}),
             "Walk_TRAIN.ts: the file has series that differ in channels, from 3 to 4; give all the same",
         ),
+        ("Walk_TEST.ts", (np.empty((0, 3, 0)), np.empty(0), {}), "Walk_TEST.ts: has no series; give a .ts file"),
         ("Walk_TEST.ts", content(20, classes=["walk", "fly"]), "Walk_TEST.ts: has the class 'fly', but"),
         ("Walk_TEST.ts", content(20, length=9), "test_x has series of 3 x 9, but train_x of 3 x 12"),
         ("Walk_TRAIN.ts", (np.full((40, 3, 12), np.nan), content(40)[1], {}), "a point in every series, got none"),
