@@ -228,7 +228,7 @@ def test_everything_on_the_device_sends_nothing():
         (lambda: SplitTimes(device_ms=(5.0,), cut_ms=1.0, server_ms=(1.0,)), "cut_ms"),
         (lambda: SplitTimes(device_ms=(-1.0,)), "from 0 up"),
         (lambda: decisions(3, samples=0), "at least one sample"),
-        (lambda: simulate_fleet(SplitTimes(device_ms=(1.0,)), decisions(3), Fleet()), "1 exits"),
+        (lambda: simulate_fleet(SplitTimes(device_ms=(1.0,)), decisions(3), Fleet()), "1 exit"),
         (lambda: simulate_fleet(TIMES, decisions(4), Fleet(arrivals=Arrivals(rate=1e-9))), "no sample arrived"),
         (lambda: simulate_fleet(TIMES, decisions(4), Fleet(arrivals=Arrivals(rate=1e9))), "too many"),
     ],

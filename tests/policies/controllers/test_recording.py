@@ -80,7 +80,7 @@ def test_confidences_that_are_no_numbers_count_as_zero_and_are_counted(tmp_path)
         ("a,b\n1,2\n", "the column conf_branch_1 is missing"),
         ("conf_branch_1,conf_branch_1,conf_branch_2\n1,1,1\n", "'conf_branch_1' occurs twice"),
         ("conf_branch_1,conf_branches_1,conf_branch_2\n1,1,1\n", "'conf_branches_1' has the number of another one"),
-        ("conf_branch_1,conf_branch_2\n0.5\n", "line 2 has 1 columns, the header has 2"),
+        ("conf_branch_1,conf_branch_2\n0.5\n", "line 2 has 1 column, the header has 2"),
         ("conf_branch_1,conf_branch_2\n0.5,high\n", "line 2: conf_branch_2 must be a number, got 'high'"),
         ("conf_branch_1,conf_branch_2\n0.5,7\n", r"confidences must be in \[0, 1\], got 7"),
         (
