@@ -15,10 +15,11 @@ from eenas.networks.backbone_facts import BackboneFacts
 from eenas.policies.costs import KNOWN, CostFacts
 from eenas.policies.operating_point import OperatingPoint
 from eenas.records.database import Database
+from eenas.records.leases import Leases
 from eenas.records.rows import FIX
 from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.trials import TrialRecords
-from eenas.records.workers import WorkerRecords
+from eenas.records.workers import WorkerRecords, is_gone
 from eenas.results.front import SHARES, area_over, best_within, build_front, compare
 from eenas.results.results import Baseline, StudyResults
 from eenas.specs import from_table
@@ -43,6 +44,11 @@ def study_record(database: Database, name: str | None) -> StudyRecord:
     """Return the record of the study `name`, or of the newest one. Raises StudyError if there is none."""
     known = StudyRecords(database).list()
     if not known:
+        at_work = [each for each in Leases(database).held() if not is_gone(each.worker)]
+        if at_work:
+            raise StudyError(
+                f"{database.label}: holds no study of eenas yet; {at_work[0].text} prepares one, wait for it"
+            )
         raise StudyError(f"{database.label}: holds no study of eenas; run `eenas search --backbone NAME` first")
     if name is None:
         return max(known, key=lambda record: record.created)

@@ -16,7 +16,7 @@ from eenas.errors import StorageError, StudyError
 from eenas.records.database import Database
 from eenas.records.leases import Leases
 from eenas.records.studies import StudyRecord, StudyRecords
-from eenas.records.tables import WORKERS
+from eenas.records.tables import LEASES, WORKERS
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import WorkerRecord, WorkerRecords
 from eenas.results.status import Watch, status
@@ -171,3 +171,16 @@ def test_running_trials_are_not_counted_as_ended(kept: Kept) -> None:
     found = status(kept.url)
     assert (found.running, found.waiting, found.ended) == (1, 1, 0)
     assert kept.optuna.get_trials(states=(TrialState.RUNNING,))
+
+
+def test_a_search_that_prepares_its_study_is_said(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/new.db"
+    database = Database(url)
+    database.insert(LEASES, {"name": "profile/cpu/x", "holder": "far-host:7#abc", "beat": 5})
+    with pytest.raises(
+        StudyError, match="holds no study of eenas yet; process 7 on far-host for about 15 s prepares one"
+    ):
+        status(url)
+    Leases(database).release("profile/cpu/x")
+    with pytest.raises(StudyError, match="run `eenas search --backbone NAME` first"):
+        status(url)
