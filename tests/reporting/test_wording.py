@@ -2,6 +2,7 @@
 
 import pytest
 
+from eenas.errors import plural
 from eenas.percent import percent
 from eenas.reporting.facts.wording import (
     cost_text,
@@ -10,7 +11,6 @@ from eenas.reporting.facts.wording import (
     enumerated,
     milliseconds,
     place,
-    plural,
     quantity,
     times,
 )

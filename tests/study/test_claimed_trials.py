@@ -26,6 +26,7 @@ class Cluster:
     def __init__(self, storage, folder):
         self.database = Database(storage)
         self.study = optuna.create_study(storage=open_storage(self.database), study_name="s")
+        self.elsewhere = optuna.load_study(storage=open_storage(self.database), study_name="s")
         self.claims = Claims(self.database, "s")
         self.claims.sync()
         self.recovery = Recovery(self.study, self.database, InFlight(folder), silent)
@@ -33,7 +34,7 @@ class Cluster:
     def ask(self, worker=None):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Heartbeat")
-            trial = self.study.ask()
+            trial = self.elsewhere.ask()  # the one that recovers has not begun it
         if worker:
             trial.set_user_attr("worker", worker)
         return trial
