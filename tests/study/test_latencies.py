@@ -45,7 +45,7 @@ def test_a_backbone_that_cannot_be_exported_is_timed_in_torch_and_that_is_said(t
     def fail(*arguments, **options):
         raise ExportError("ONNX has no operator for 'aten.frac'")
 
-    monkeypatch.setattr("eenas.programs.chain_models.export_module", fail)
+    monkeypatch.setattr("eenas.programs.onnx_runtime.ChainModels", fail)
     (spec, runtime, profile), said = take(tmp_path, LatencySpec(**QUICK))
     assert spec.runtime == "torch"
     assert isinstance(runtime, OneNode)
