@@ -99,9 +99,13 @@ def branch_to_time(branch: Branch, shape: FeatureShape, num_classes: int, batch:
         return module, shape.example(batch)
 
 
-def way_to(backbone: Backbone, shape: FeatureShape) -> int | None:
-    """Return the index of the middle cut point of those with features of this shape, or None."""
-    found = [index for index, point in enumerate(backbone.cut_points) if point.shape == shape]
+def way_to(backbone: Backbone, shape: FeatureShape, names: Sequence[str] | None = None) -> int | None:
+    """Return the index of the middle cut point of those with features of this shape, or None.
+
+    It is the index in `names`, the cut points of a chain, if given, else in those of the backbone.
+    """
+    shapes = {point.name: point.shape for point in backbone.cut_points}
+    found = [index for index, name in enumerate(shapes if names is None else names) if shapes.get(name) == shape]
     return found[len(found) // 2] if found else None
 
 

@@ -18,11 +18,12 @@ class ChainModels:
     """The ONNX models of the segments of a chain on the CPU, for inputs like `example` [2, ...].
 
     Every model has the input `x` and the output `logits`, even where the output is a feature. It is exported when it is
-    first asked for. Raises CutError and ExportError if it cannot be.
+    first asked for. `names` are the cut points of the chain. Raises CutError and ExportError if it cannot be.
     """
 
     def __init__(self, chain: Chain, example: Tensor) -> None:
         self._chain, self._names = chain, ("", *exit_names(chain.names))
+        self.names = chain.names
         self._inputs, x = [example], example
         with plain_inference(chain), torch.no_grad():
             for segment in list(chain.segments)[:-1]:

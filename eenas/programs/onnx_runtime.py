@@ -128,21 +128,25 @@ class OnnxRuntime:
         rounds = Rounds(device=device, spec=spec, host_clock=True)
         if self._backbone is None:
             return rounds.measure([timed])[0]
-        k = way_to(self._backbone, shape)
+        k = way_to(self._backbone, shape, self._models_of(self._backbone).names)
         way = None if k is None else self._prefix(self._backbone, k + 1, device, spec)
         plain = self._prefix(self._backbone, None, device, spec)
         return measure_beside(timed, plain, rounds, f"{self._version}, one program", way)
 
-    def _prefix(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
-        """Return a run of the first `segments` segments (None: all) as one program, exported on the first call."""
+    def _models_of(self, backbone: Backbone) -> ChainModels:
+        """Return the models of the chain that was timed, else of one over all cut points."""
         if self._models is None:
             module, names = evaluated(backbone.module, device="cpu"), [point.name for point in backbone.cut_points]
             chain = Chain.built_from(module, backbone.example().cpu(), names)
             self._models = self._exported(lambda: ChainModels(chain, backbone.example(2).cpu()), backbone.name)
         assert self._models is not None
-        key = (device, spec.batch, segments or len(self._models))
+        return self._models
+
+    def _prefix(self, backbone: Backbone, segments: int | None, device: torch.device, spec: LatencySpec) -> Run:
+        """Return a run of the first `segments` segments (None: all) as one program, exported on the first call."""
+        models = self._models_of(backbone)
+        key = (device, spec.batch, segments or len(models))
         if key not in self._runs:
-            models = self._models
             model = join_models(self._exported(lambda: models.part(0, key[2]), backbone.name))
             self._runs[key] = self._run(model, backbone.example(spec.batch).cpu().numpy(), device, spec)
         return self._runs[key]

@@ -105,6 +105,21 @@ def test_a_branch_is_timed_beside_the_whole_backbone_which_is_exported_once(back
     assert alone.conditions(CPU, SPEC) != beside.conditions(CPU, SPEC) == again.conditions(CPU, SPEC)
 
 
+def test_the_way_to_a_branch_is_that_of_the_chain_that_was_timed(backbone, chain, monkeypatch):
+    runtime, asked, part = runtime_for(SPEC, CPU, backbone), [], ChainModels.part
+    runtime.time_backbone(backbone, chain, CPU, SPEC)
+    monkeypatch.setattr(ChainModels, "part", lambda self, *where: asked.append(where) or part(self, *where))
+    shapes = {point.name: point.shape for point in backbone.cut_points}
+    missing = next(point.shape for point in backbone.cut_points if point.shape not in {shapes[name] for name in NAMES})
+    for name, ways in ((NAMES[1], [(0, 2), (0, 3)]), (NAMES[0], [(0, 1)])):
+        asked.clear()
+        runtime.time_branch(Fc(), shapes[name], 4, CPU, SPEC)
+        assert asked == ways
+    asked.clear()
+    runtime.time_branch(Fc(), missing, 4, CPU, SPEC)
+    assert asked == [], "the whole backbone has a program already, and no cut point of the chain has such features"
+
+
 def test_what_onnxruntime_cannot_do_is_one_line(backbone, monkeypatch):
     with pytest.raises(DeviceError, match="measures on cpu and cuda, got the device 'mps'"):
         OnnxRuntime(torch.device("mps"))
