@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from eenas.errors import ExportError, ParityError
+from eenas.errors import ExportError, ParityError, plural
 from eenas.networks.network import EarlyExitNetwork
 from eenas.networks.tables import batches
 from eenas.policies.policy import NEAR, Policy
@@ -164,7 +164,7 @@ def decided_differently(
     if (wrong := np.flatnonzero(differs & ~close)).size:
         first = wrong[0]
         raise ParityError(
-            f"{what}: {wrong.size} samples are decided differently, first {first}: exit {exits[first]} and class "
+            f"{what}: {plural(wrong.size, 'sample')} decided differently, first {first}: exit {exits[first]} and class "
             f"{classes[first]} in the network, {other_exits[first]} and {other_classes[first]} in the program"
         )
     return int(differs.sum())

@@ -19,6 +19,7 @@ from eenas.policies.kinds.threshold import own_thresholds, with_thresholds
 from eenas.policies.operating_point import OperatingPoint
 from eenas.policies.policy import Policy
 from eenas.policies.risk.guarantee import Guarantee
+from eenas.policies.values import limits_of
 from eenas.programs.budget import within_budget
 from eenas.programs.experts.routing import Route, check_experts, open_experts
 from eenas.programs.manifest import Manifest, check_half, read_manifest
@@ -216,8 +217,8 @@ class ExportedModel:
         Give one threshold for each exit except the last, or a single one for all. At None, no sample leaves. Raises
         PolicyError for other values and for a policy without thresholds.
         """
-        given = thresholds * (len(self.exits) - 1) if len(thresholds) == 1 else thresholds
-        self.set_policy(with_thresholds(self._fitted(), given))
+        given = limits_of(thresholds)
+        self.set_policy(with_thresholds(self._fitted(), given * (len(self.exits) - 1) if len(given) == 1 else given))
 
     def set_budget(self, *, accuracy: float | None = None, **costs: float | None) -> OperatingPoint:
         """Select the best operating point of the manifest within a budget, and return it.

@@ -318,7 +318,7 @@ def test_decisions_may_differ_close_to_a_threshold_only(exported):
     assert compare(network, model, samples).differing == 1
     model.set_policy(replace(at, thresholds=(float(found[30]) - 1.5e-5, None)))
     turned.__defaults__ = (9e-5 / float(np.abs(logits).max()),)  # logits stay within what is allowed
-    with pytest.raises(ParityError, match=r"1 samples are decided differently, first \d+: exit 0 and class \d"):
+    with pytest.raises(ParityError, match=r": 1 sample decided differently, first \d+: exit 0 and class \d"):
         compare(network, model, samples)
 
 

@@ -193,7 +193,7 @@ def test_a_budget_that_no_point_meets_says_the_nearest(model, budget, match):
     assert model.policy is before
 
 
-def test_thresholds_that_cannot_be_are_refused(model):
+def test_thresholds_that_cannot_be_are_refused(model, monkeypatch):
     for wrong, match in (((1.5,), r"in \[0, 1\]"), ((0.1, -0.1), r"in \[0, 1\]"), ((0.1,) * 3, "K - 1 thresholds")):
         with pytest.raises(PolicyError, match=match):
             model.set_thresholds(*wrong)
@@ -201,6 +201,10 @@ def test_thresholds_that_cannot_be_are_refused(model):
         with pytest.raises(PolicyError, match="must be a number"):
             model.set_thresholds(wrong)
     model.set_thresholds(np.float32(0.5))
+    monkeypatch.setattr(type(model), "exits", ("final",))
+    with pytest.raises(PolicyError, match=r"in \[0, 1\]"):
+        model.set_thresholds(2.0)  # of one exit, which has no threshold
+    monkeypatch.undo()
     model.set_policy(PatiencePolicy(exits=3, patience=1))
     with pytest.raises(PolicyError, match="policy 'patience' has no thresholds"):
         model.set_thresholds(0.5)

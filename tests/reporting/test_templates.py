@@ -6,7 +6,7 @@ import re
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from jinja2 import UndefinedError
 
@@ -42,9 +42,11 @@ def test_html_has_no_tag_and_no_quote_from_a_text(text):
 
 
 @given(ANY)
+@example("&#0")
+@example("&lt;")
 def test_an_attribute_holds_a_whole_text(text):
     page = Page(render("samples.html", point="", rows=[("", [{**SAMPLE, "label": text}])]))
-    assert page.attributes["alt"] == html.unescape(f"a sample of class {visible(text)}").replace("\r", "\n")
+    assert page.attributes["alt"] == f"a sample of class {visible(text)}".replace("\r", "\n")
     assert page.tags == ["h2", "p", "h3", "div", "figure", "img", "figcaption", "br"]
 
 
