@@ -8,7 +8,7 @@ import typer
 from eenas.cli import options
 from eenas.cli.terminal.console import out, say, suggest
 from eenas.cli.terminal.failures import one_of, quiet_optuna
-from eenas.errors import EenasError
+from eenas.errors import EenasError, plural
 from eenas.progress import Notice
 
 
@@ -63,7 +63,7 @@ def export(
     source = one_of(network=network, trial=trial, design=design)
     if len(paths) != (1 if source else 2):
         wanted = f"with --{source}, give only OUT" if source else "give RUN and OUT, or OUT with --network or --design"
-        raise EenasError(f"export got {len(paths)} path{'' if len(paths) == 1 else 's'}; {wanted}")
+        raise EenasError(f"export got {plural(len(paths), 'path')}; {wanted}")
     from eenas.deployment.export import export as write_export
 
     quiet_optuna()

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from eenas.errors import PolicyError
+from eenas.errors import PolicyError, plural
 from eenas.escaping import shortened
 from eenas.policies.bootstrap import advantage
 from eenas.policies.costs import MACS, mean_cost
@@ -115,5 +115,5 @@ def comparison_words(comparisons: Sequence[PolicyComparison]) -> str:
         return ""
     counts = {word: sum(one.verdict == word for one in comparisons) for word in ("won", "within noise", "did not win")}
     said = ", ".join(f"{count} {word}" for word, count in counts.items() if count)
-    many = f"{len(comparisons)} comparison{'' if len(comparisons) == 1 else 's'}"
+    many = plural(len(comparisons), "comparison")
     return f"Learned policies against one common threshold at equal MACs: of {many}, {said} (95 %)."
