@@ -2,6 +2,7 @@
 
 import contextlib
 import tempfile
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -209,8 +210,10 @@ class Objective:
         self._keep(trial, record)
 
     def _keep(self, trial: optuna.Trial, record: TrialRecord) -> None:
-        for key, value in {"buildable": 0.0, **record.violations}.items():
-            trial.set_constraint(key, value)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # of Optuna, for one that was set before an outage
+            for key, value in {"buildable": 0.0, **record.violations}.items():
+                trial.set_constraint(key, value)
         trial.set_user_attr("state", record.state)
         if record.reason:
             trial.set_user_attr("reason", record.reason)
