@@ -21,6 +21,11 @@ from eenas.workers.places import WorkerPlace
 
 _SPAWN = multiprocessing.get_context("spawn")
 """CUDA and threads do not survive a fork."""
+AGAIN = 1.0
+"""The seconds after which a worker that was stopped and has not ended is signalled again.
+
+A signal that reaches a process on its way into a system call is handled there, but does not end that call.
+"""
 
 
 class WorkerProcess:
@@ -31,6 +36,7 @@ class WorkerProcess:
 
     def __init__(self, job: bytes, place: WorkerPlace, log: Path) -> None:
         self._ended: Ended | None = None
+        self._stopped: float | None = None
         try:
             log.parent.mkdir(parents=True, exist_ok=True)
             log.open("a", encoding="utf-8").close()
@@ -50,9 +56,11 @@ class WorkerProcess:
         self.log = log
 
     def messages(self) -> list[Message]:
-        """See `RunningWorker.messages`."""
+        """See `RunningWorker.messages`. A worker that was stopped and goes on is signalled again."""
         found: list[Message] = []
         is_alive = self._process.is_alive()  # asked first: what it sent before its end is in the pipe
+        if is_alive and self._stopped is not None and time.monotonic() - self._stopped > AGAIN:
+            self.stop()
         with contextlib.suppress(EOFError, OSError):
             while self._ended is None and self._inbox.poll():
                 message = self._inbox.recv()
@@ -68,6 +76,7 @@ class WorkerProcess:
         """See `RunningWorker.stop`."""
         self.wake()  # first: any thread of a suspended process may get a signal, and only the main one is interrupted
         self._process.terminate()
+        self._stopped = time.monotonic()
 
     def wake(self) -> None:
         """See `RunningWorker.wake`."""
@@ -117,6 +126,8 @@ def _main(job: bytes, outbox: Connection, log: str) -> None:
 
 
 def _interrupt(number: int, frame: object) -> None:
+    """Interrupt the work once: a worker that gives its trial back is not interrupted in this by another `stop`."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

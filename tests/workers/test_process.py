@@ -10,17 +10,20 @@ import pytest
 
 from eenas.workers.messages import Ended
 from eenas.workers.places import WorkerPlace
-from eenas.workers.process import WorkerProcess
+from eenas.workers.process import AGAIN, WorkerProcess
 
 pytestmark = pytest.mark.slow
 SOON = 60.0
 
 
 class Job:
-    """What takes `seconds` to read, after a file tells that it began."""
+    """What takes `seconds` to read, after a file tells that it began, and runs `ending` when it is interrupted."""
 
-    def __init__(self, began, seconds):
-        self.code = f"import pathlib, time; pathlib.Path({str(began)!r}).touch(); time.sleep({seconds})"
+    def __init__(self, began, seconds, ending="pass"):
+        self.code = (
+            f"import pathlib, time\npathlib.Path({str(began)!r}).touch()\n"
+            f"try: time.sleep({seconds})\nexcept KeyboardInterrupt: {ending}; raise"
+        )
 
     def __reduce__(self):
         return exec, (self.code,)
@@ -55,6 +58,16 @@ def test_a_suspended_worker_gives_its_trial_back_when_it_is_stopped(tmp_path):
     assert worker.messages() == []
     worker.stop()
     assert end_of(worker) == Ended("stopped")
+
+
+def test_a_worker_that_gives_its_trial_back_is_not_interrupted_again(tmp_path):
+    began, given = tmp_path / "began", tmp_path / "given"
+    job = Job(began, 600, f"time.sleep({3 * AGAIN}); pathlib.Path({str(given)!r}).touch()")
+    worker = WorkerProcess(pickle.dumps(job), WorkerPlace(None, 1), tmp_path / "worker-1.log")
+    until(began.exists)
+    worker.stop()
+    assert end_of(worker) == Ended("stopped")
+    assert given.exists()
 
 
 def test_a_suspended_worker_goes_on_when_it_is_woken(tmp_path):
