@@ -5,7 +5,7 @@ import functools
 import hashlib
 import importlib.metadata
 import inspect
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -41,6 +41,12 @@ class MeasurementCache(Protocol):
     def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         """Store `value` under `key` unless it exists, and return the stored value, which the caller must use."""
 
+    def once(self, key: str, work: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Return the value of `key`, or store what `make` returns. Only one worker at a time makes it.
+
+        `work` says what the others wait for.
+        """
+
 
 class MemoryCache:
     """A cache in memory."""
@@ -55,6 +61,11 @@ class MemoryCache:
     def put(self, key: str, value: dict[str, Any]) -> dict[str, Any]:
         """See `MeasurementCache.put`."""
         return copy.deepcopy(self._values.setdefault(key, copy.deepcopy(value)))
+
+    def once(self, key: str, work: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """See `MeasurementCache.once`."""
+        kept = self.get(key)
+        return self.put(key, make()) if kept is None else kept
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,19 +210,19 @@ def profile_backbone(
         runtime.conditions(device, latency),
     ]
     key = f"latency/backbone/{backbone.name}/{specs.digest(identity)}"
-    table = cache.get(key) if cache is not None else None
-    if table is None:
+
+    def timed() -> dict[str, Any]:
         times = runtime.time_backbone(backbone, chain, device, latency)
-        table = {
+        return {
             "latency_ms": [prefix.to_table() for prefix in times.prefixes],
             "total_latency": times.whole.to_table(),
             "plain_latency": times.plain.to_table(),
             "decision": times.decision.to_table(),
             "joints": None if times.joints is None else specs.to_table(times.joints),
         }
-        if cache is not None:
-            table = cache.put(key, table)
-    return Profile.from_table({**profile.to_table(), **table})
+
+    cache = MemoryCache() if cache is None else cache
+    return Profile.from_table({**profile.to_table(), **cache.once(key, "measuring the backbone", timed)})
 
 
 def measure_branch(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from eenas.escaping import shortened
 from eenas.records.database import Database
+from eenas.records.leases import Leases
 from eenas.records.rows import read_table
 from eenas.records.tables import MEASUREMENTS
 
@@ -23,10 +24,16 @@ class DatabaseCache:
     """
 
     def __init__(
-        self, database: Database, *, remeasure: bool = False, after_put: Callable[[], object] | None = None
+        self,
+        database: Database,
+        *,
+        remeasure: bool = False,
+        leases: Leases | None = None,
+        after_put: Callable[[], object] | None = None,
     ) -> None:
-        """`after_put` is called whenever a value was stored and may raise."""
+        """`leases` are those of `once`. `after_put` is called whenever a value was stored and may raise."""
         self.database, self._remeasure, self._after_put = database, remeasure, after_put
+        self._leases = leases or Leases(database)
         self._seen: dict[str, str] = {}
 
     def get(self, key: str) -> dict[str, Any] | None:
@@ -60,6 +67,11 @@ class DatabaseCache:
         if self._after_put is not None:
             self._after_put()
         return found
+
+    def once(self, key: str, work: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """See `MeasurementCache.once`. The lease is named after the key; what is there is read without it."""
+        kept = self.get(key)
+        return self._leases.once(key, work, lambda: self.get(key) or self.put(key, make())) if kept is None else kept
 
     def _read(self, digest: str) -> str | None:
         with self.database.transaction() as connection:

@@ -78,9 +78,12 @@ def choose_execution(
     if spec.precision != "auto" and spec.channels_last != "auto" and spec.small_maps != "auto":
         return Execution(spec.channels_last, TYPES[spec.precision], spec.small_maps)
     name = f"execution/{key}/{spec.precision}/{spec.channels_last}/{spec.small_maps}/{len(example)}"
-    known = cache.get(name)
-    if known is not None:
-        return _read(known)
+    table = cache.once(name, "choosing precision and memory format", lambda: _measured(module, example, spec))
+    return Execution(table["channels_last"], TYPES[table["precision"]], table["small_maps"])
+
+
+def _measured(module: nn.Module, example: Tensor, spec: TrainingSpec) -> dict[str, Any]:
+    """Return the fastest execution as a table, with the seconds of a training step in each one that was tried."""
     precisions: tuple[str, ...] = (spec.precision,)
     if spec.precision == "auto":
         precisions = ("float32", "bfloat16") if _bfloat16_gains(example.device) else ("float32",)
@@ -93,17 +96,12 @@ def choose_execution(
     if spec.small_maps == "auto" and has_small_maps(module, example):
         best = _fastest(module, example, [best, replace(best, small_maps=True)], seconds)
     precision = next(name for name, kind in TYPES.items() if kind is best.autocast)
-    found = {
+    return {
         "precision": precision,
         "channels_last": best.channels_last,
         "small_maps": best.small_maps,
         "step_seconds": {str(option): value for option, value in seconds.items()},
     }
-    return _read(cache.put(name, found))
-
-
-def _read(table: dict[str, Any]) -> Execution:
-    return Execution(table["channels_last"], TYPES[table["precision"]], table["small_maps"])
 
 
 def _fastest(

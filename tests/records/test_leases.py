@@ -192,3 +192,29 @@ def test_a_worker_waits_no_longer_than_until_all_is_made(shared_storage):
     finally:
         holder.kill()
         holder.communicate()
+
+
+def test_a_measurement_is_made_by_one_worker_and_read_by_those_that_come_later_without_a_lease(shared_storage):
+    made, found = [], []
+
+    def make():
+        made.append(threading.get_ident())
+        time.sleep(0.5)
+        return {"by": made[-1]}
+
+    def work():
+        cache = DatabaseCache(Database(shared_storage))
+        found.append(cache.once("latency/it", "measuring it", make))
+
+    threads = [threading.Thread(target=work) for _ in range(3)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert found == [{"by": made[0]}] * 3
+    assert len(made) == 1
+    database = Database(shared_storage)
+    database.insert(LEASES, {"name": "latency/it", "holder": f"{worker_name()}#other", "beat": 0})
+    assert DatabaseCache(database).once("latency/it", "measuring it", make) == {"by": made[0]}
+    fresh = DatabaseCache(database, remeasure=True, leases=Leases(database, expiry=0.3))
+    assert fresh.once("latency/it", "measuring it", make) == {"by": made[1]}

@@ -1,7 +1,6 @@
 """The distortion classifier of a study whose trials draw experts: fitted once, timed, and kept in the records."""
 
 import statistics
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -73,17 +72,9 @@ def recognition_of(context: StudyContext, spec: ExpertSpec) -> Recognition:
             seed=derive(context.settings.seed, "distortion classifier"),
         ).to_table()
 
-    table = _kept(context, f"distortion classifier/{key}", "fitting the distortion classifier", fit)
+    table = context.cache.once(f"distortion classifier/{key}", "fitting the distortion classifier", fit)
     classifier = DistortionClassifier.from_table(table, key="distortion classifier")
     return Recognition(classifier=classifier, latency_ms=_latency_ms(context, classifier))
-
-
-def _kept(context: StudyContext, key: str, doing: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """Return a table from the records, or make and keep it; other workers wait for it."""
-    known = context.cache.get(key)
-    if known is not None:
-        return known
-    return context.leases.once(key, doing, lambda: context.cache.get(key) or context.cache.put(key, make()))
 
 
 def _latency_ms(context: StudyContext, classifier: DistortionClassifier) -> float | None:
@@ -99,7 +90,7 @@ def _latency_ms(context: StudyContext, classifier: DistortionClassifier) -> floa
         times = [stopwatch.time(lambda: classifier.choose(x)).wall_ms for _ in range(_WARMUP + _RUNS)]
         return {"ms": statistics.median(times[_WARMUP:])}
 
-    return float(_kept(context, key, "timing the distortion classifier", measure)["ms"])
+    return float(context.cache.once(key, "timing the distortion classifier", measure)["ms"])
 
 
 def prepare_recognition(context: StudyContext) -> None:

@@ -241,15 +241,11 @@ def make_context(
         latencies.check(counted, tuple(backbone.example().shape[1:]), task.num_classes)
     store = ArtifactStore.beside(study.storage, study.artifacts, trust_code=trust_code)
     database = Database(study.storage)  # after the store, which may be unusable
-    cache = DatabaseCache(database, remeasure=remeasure, after_put=limit.check)
     leases = Leases(database, listener, while_waiting=limit.check)
+    cache = DatabaseCache(database, remeasure=remeasure, leases=leases, after_put=limit.check)
     listener(Started("measuring the backbone"))
-    latency, runtime, profile = leases.once(
-        f"profile/{device_name(where)}/{identity}",
-        "measuring the backbone",
-        lambda: profiled(
-            settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
-        ),
+    latency, runtime, profile = profiled(
+        settings.latency, backbone, chain, device=where, cache=cache, latencies=latencies, listener=listener
     )
     space = fitted_space(settings.space, profile)
     if space is not settings.space:
@@ -265,11 +261,7 @@ def make_context(
     listener(Finished("measuring the backbone", f"{profile.total_macs / 1e6:,.1f} M MACs"))
     example = backbone.example(min(settings.training.batch_for(len(task.train)), 64)).to(where)
     key = f"{device_name(where)}/{identity}/{size_key(backbone.transform)}/torch {torch.__version__}"
-    chosen = leases.once(
-        f"execution/{key}",
-        "choosing precision and memory format",
-        lambda: choose_execution(module_there, example, settings.training, cache=cache, key=key),
-    )
+    chosen = choose_execution(module_there, example, settings.training, cache=cache, key=key)
     execution = chosen.within(backbone.memory_format)
     if execution != chosen:
         listener(Notice(f"training.channels_last is ignored: {backbone.name} does not support it"))

@@ -44,7 +44,17 @@ def prepare_backbone(context: StudyContext) -> StudyContext:
             str(context.execution),
         ]
     )
-    return context.leases.once(f"backbone/{key}", "preparing the backbone", lambda: _prepared(context, key))
+    return context.leases.once(
+        f"backbone/{key}",
+        "preparing the backbone",
+        lambda: _prepared(context, key),
+        is_made=lambda: _is_whole(context, PreparedRecords(context.database).find(key)),
+    )
+
+
+def _is_whole(context: StudyContext, record: PreparedRecord | None) -> bool:
+    """Whether the weights that a record names are there."""
+    return record is not None and (not record.artifact or context.artifacts.holds(record.artifact))
 
 
 def _prepared(context: StudyContext, key: str) -> StudyContext:
@@ -53,7 +63,7 @@ def _prepared(context: StudyContext, key: str) -> StudyContext:
     spec = settings.prepare
     records = PreparedRecords(context.database)
     known = records.find(key)
-    if known is not None and (not known.artifact or context.artifacts.holds(known.artifact)):
+    if known is not None and _is_whole(context, known):
         Stages(context, key).remove()  # left by a command that was killed after storing the backbone
         how = f"; {known.how}" if known.how else ""
         context.listener(Notice(f"backbone: prepared before ({percent(known.accuracy)} on validation){how}"))
