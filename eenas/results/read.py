@@ -24,6 +24,7 @@ from eenas.results.front import SHARES, area_over, best_within, build_front, com
 from eenas.results.results import Baseline, StudyResults
 from eenas.specs import from_table
 from eenas.study.context.held_out import as_searched
+from eenas.study.presence import is_alive
 from eenas.study.rivals.known_networks import BACKBONE, KnownNetwork, recorded_networks
 from eenas.study.rivals.offered_points import FrontPoint, offered
 from eenas.study.settings.study_spec import StudySpec, readable
@@ -114,7 +115,7 @@ def _results(database: Database, record: StudyRecord, *, trust_code: bool) -> St
         latency=_latency(facts),
         latency_profile=facts.get("latency_profile"),
         profile=_profile(facts),
-        workers=WorkerRecords(database).list(name),
+        workers=tuple(each for each in WorkerRecords(database).list(name) if is_alive(each)),
     )
 
 

@@ -84,7 +84,7 @@ class StudyResults:
     latency_profile: str | None = None
     profile: Profile | None = None
     workers: tuple[WorkerRecord, ...] = field(default=(), compare=False)
-    """The workers that are listed in the storage; they change at any time."""
+    """The workers that were alive when this was read; they change at any time."""
 
     @property
     def choices(self) -> tuple[FrontPoint, ...]:

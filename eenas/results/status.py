@@ -16,9 +16,10 @@ from eenas.records.trials import TrialRecords
 from eenas.records.workers import WorkerRecord, WorkerRecords, is_gone
 from eenas.results.read import study_record
 from eenas.specs import to_table
+from eenas.study.presence import is_alive
 from eenas.study.settings.reference import STORAGE
 from eenas.study.settings.search_spec import ACCURACY
-from eenas.study.study import GRACE, open_storage
+from eenas.study.study import open_storage
 
 RECENT = 20
 """The number of last trials that give the pace."""
@@ -170,10 +171,13 @@ class Watch:
             running=by_state[TrialState.RUNNING],
             waiting=by_state[TrialState.WAITING],
             workers=tuple(
-                WorkerStatus(worker=each, is_alive=each.seen_seconds_ago <= GRACE and not is_gone(each.name))
-                for each in WorkerRecords(database).list(name)
+                WorkerStatus(worker=each, is_alive=is_alive(each)) for each in WorkerRecords(database).list(name)
             ),
-            leases=tuple(HeldLease(name=each.name, worker=each.worker) for each in Leases(database).held()),
+            leases=tuple(
+                HeldLease(name=each.name, worker=each.worker)
+                for each in Leases(database).held()
+                if not is_gone(each.worker)  # the next worker takes it over at once
+            ),
             pace=_pace(trials),
             best=_best(trials, record),
             others=tuple(each.name for each in StudyRecords(database).list() if each.name != name),

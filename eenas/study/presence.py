@@ -20,6 +20,11 @@ VERSIONS = {"eenas": __version__, "torch": torch.__version__}
 """The versions that a worker records. Those of eenas must be equal in a study, others are warned of."""
 
 
+def is_alive(worker: WorkerRecord) -> bool:
+    """Whether the last heartbeat of a worker is recent by the clock of the database and, here, its process runs."""
+    return worker.seen_seconds_ago <= GRACE and not is_gone(worker.name)
+
+
 class Presence:
     """The row of this worker among the workers of a study, inside a `with` block.
 
@@ -48,7 +53,7 @@ class Presence:
 
     def __enter__(self) -> "Presence":
         """Announce the worker."""
-        others = [each for each in self._workers.list() if self._is_alive(each)]
+        others = [each for each in self._workers.list() if each.name != self._name and is_alive(each)]
         self._check_place(others)
         self._compare([each for each in others if each.study == self._record.study])
         self._workers.start(self._record)
@@ -93,9 +98,6 @@ class Presence:
                     self._workers.start(self._record)
             except StorageError:
                 self._steady_since = time.monotonic()
-
-    def _is_alive(self, worker: WorkerRecord) -> bool:
-        return worker.name != self._name and worker.seen_seconds_ago <= GRACE and not is_gone(worker.name)
 
     def _check_place(self, others: list[WorkerRecord]) -> None:
         """Refuse several workers on an SQLite file on a network file system, and warn a single one."""

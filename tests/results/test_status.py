@@ -1,6 +1,9 @@
 """The status of a study: its workers, its trials by state, its pace and its best, at any moment of its life."""
 
+import io
 import json
+import shutil
+import socket
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +14,8 @@ from optuna.trial import TrialState, create_trial
 from sqlalchemy import update
 
 import eenas
-from eenas.cli.tables.status_tables import duration, status_lines
+from eenas.cli.tables.status_tables import duration, print_status, status_lines
+from eenas.cli.terminal.console import Screen
 from eenas.errors import StorageError, StudyError
 from eenas.records.database import Database
 from eenas.records.leases import Leases
@@ -19,8 +23,11 @@ from eenas.records.studies import StudyRecord, StudyRecords
 from eenas.records.tables import LEASES, WORKERS
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.records.workers import WorkerRecord, WorkerRecords
+from eenas.reporting.facts.notes import study_note
+from eenas.results.read import read_results
 from eenas.results.status import Watch, status
 from eenas.study.study import open_storage
+from tests.smallest_study import SmallestStudy, url
 
 
 class Kept:
@@ -115,6 +122,23 @@ def test_a_study_without_a_worker_and_one_that_is_done(kept: Kept) -> None:
     assert "time left: none, all trials have ended" in status_lines(done)
 
 
+def test_a_killed_worker_hangs_no_more_when_its_study_is_done(kept: Kept) -> None:
+    for number in range(10):
+        kept.add(0.5, 500, minutes=number)
+    kept.work("far-host:7", doing="trial 9", trial=9, silent=100)
+    found = status(kept.url)
+    screen = Screen(file=io.StringIO(), width=200)
+    print_status(screen, found)
+    shown = screen.file.getvalue()
+    assert "workers: 0 alive, 1 gone without notice (killed, suspended or cut off)" in shown
+    assert "silent" not in shown
+    assert "far-host" not in shown
+    assert [each["is_alive"] for each in found.to_table()["workers"]] == [False]
+    kept.work("far-host:8", doing="between two steps")
+    print_status(screen, status(kept.url))
+    assert "far-host:8" in screen.file.getvalue()
+
+
 def test_queued_designs_beyond_the_total_are_not_trials_to_come(kept: Kept) -> None:
     for number in range(10):
         kept.optuna.enqueue_trial({"x": number})
@@ -149,6 +173,25 @@ def test_leases_are_listed_while_they_are_held(kept: Kept) -> None:
     assert [each.name for each in seen] == ["bank/x"]
     assert "#" not in seen[0].worker
     assert status(kept.url).leases == ()
+
+
+def test_the_lease_of_a_killed_worker_is_no_work_in_progress(kept: Kept) -> None:
+    for holder, beats in ((f"{socket.gethostname()}:{2**22 + 1}#a", 0), ("far-host:7#b", 3)):
+        kept.database.insert(LEASES, {"name": f"bank/{beats}", "holder": holder, "beat": beats})
+    assert [each.name for each in status(kept.url).leases] == ["bank/3"]
+
+
+def test_results_and_their_note_have_the_living_workers_only(smallest_study: SmallestStudy, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(smallest_study.folder, tmp_path / "copy"))
+    database, name = Database(url(folder)), smallest_study.results.name
+    for number in (7, 8):
+        row = WorkerRecord(name=f"far-host:{number}", study=name, host="far-host", process=number, device="cpu")
+        WorkerRecords(database).start(row)
+    silent = update(WORKERS).where(WORKERS.c.name == "far-host:7").values(seen=WORKERS.c.seen - 100)
+    database.change(silent)
+    results = read_results(database, name)
+    assert [each.name for each in results.workers] == ["far-host:8"]
+    assert "far-host:8" in study_note(results)
 
 
 def test_a_watch_sees_what_is_new(kept: Kept) -> None:

@@ -8,12 +8,16 @@ from eenas.results.status import BestTrial, StudyStatus
 
 
 def print_status(console: Screen, status: StudyStatus) -> None:
-    """Print a study's progress, its workers and the leases that they hold."""
+    """Print a study's progress, its workers and the leases that they hold.
+
+    Of a study that is done, only the workers that are alive are listed: nothing is left to do for the others.
+    """
     for line in status_lines(status):
         console.print(line)
-    if status.workers:
+    workers = [each for each in status.workers if each.is_alive or not status.is_done]
+    if workers:
         made = table("Workers", "name", "device", "trial", "doing", "seen", right=(2,))
-        for each in status.workers:
+        for each in workers:
             worker = each.worker
             seen = duration(worker.seen_seconds_ago) + " ago"
             trial = "" if worker.trial is None else str(worker.trial)
@@ -75,6 +79,8 @@ def duration(seconds: float) -> str:
 
 def _silent(status: StudyStatus) -> str:
     silent = len(status.workers) - len(status.alive)
+    if status.is_done:
+        return f", {silent} gone without notice (killed, suspended or cut off)" if silent else ""
     return f", {silent} silent (killed, suspended or cut off)" if silent else ""
 
 
