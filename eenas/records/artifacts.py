@@ -65,7 +65,7 @@ class ArtifactStore:
 
         For a remote store it is in the cache, so an interrupted training is resumed only where this folder is.
         """
-        return self._cache.working_folder(self.label) if self._folder is None else self._folder
+        return self._cache.working_folder(self._store.label_with_server) if self._folder is None else self._folder
 
     @property
     def objects(self) -> ObjectStore:

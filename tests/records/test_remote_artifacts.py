@@ -9,6 +9,7 @@ import pytest
 
 from eenas.errors import PluginError, StorageError
 from eenas.records.artifacts import ArtifactStore
+from eenas.records.database import Database
 from eenas.records.in_flight import InFlight
 from eenas.records.stores.artifact_cache import ArtifactCache
 from eenas.records.stores.folder_store import FolderStore
@@ -16,6 +17,7 @@ from eenas.records.stores.layered_store import LayeredStore
 from eenas.records.stores.object_store import ObjectStore, TransientStoreError
 from eenas.records.stores.places import open_place
 from eenas.records.stores.retried_store import RetriedStore
+from eenas.records.stores.study_artifacts import StudyArtifacts
 from eenas.testing import StoreContract, check_store
 from tests.bucket_servers import BUCKET, Faults, GoogleBucket, s3_environment, s3_server, served
 
@@ -68,6 +70,12 @@ def faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Faults]:
         monkeypatch.delenv("AWS_PROFILE", raising=False)
         monkeypatch.setenv("EENAS_ARTIFACT_CACHE", str(tmp_path / "cache"))
         yield found
+
+
+def objects() -> list[dict[str, str]]:
+    import boto3
+
+    return list(boto3.client("s3").list_objects_v2(Bucket=BUCKET)["Contents"])
 
 
 def test_a_folder_keeps_the_contract(tmp_path: Path) -> None:
@@ -143,6 +151,42 @@ def test_artifacts_of_a_bucket_are_read_by_another_worker(faults: Faults, tmp_pa
         there.read(first)
     assert here.label == PLACE
     assert here.root.is_dir()
+
+
+def test_one_url_on_two_servers_is_two_places(faults: Faults, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = Database(f"sqlite:///{tmp_path}/eenas.db")
+    (there := ArtifactStore(PLACE)).write("x", b"x")
+    StudyArtifacts(database, "one", there.objects).keep()
+    (key,) = (each["Key"].rpartition("/")[2] for each in objects() if "study-" in each["Key"])
+    there.objects.remove(key)
+    address = os.environ["AWS_ENDPOINT_URL_S3"]
+    with monkeypatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL_S3", address.replace("127.0.0.1", "ann:hush@localhost"))
+        other = ArtifactStore(PLACE, create=False)
+        assert other.objects.label_with_server.endswith("@localhost:" + address.rpartition(":")[2])
+        assert "hush" not in other.objects.label_with_server
+        patch.setenv("AWS_ENDPOINT_URL_S3", address.replace("127.0.0.1", "localhost"))
+        other = ArtifactStore(PLACE, create=False)
+        with pytest.raises(
+            StorageError, match=f"not the artifacts of the study 'one'.*last at '{PLACE} on {address}';"
+        ):
+            StudyArtifacts(database, "one", other.objects).keep()
+        assert other.root != there.root
+    assert not there.objects.exists(key)
+    StudyArtifacts(database, "one", there.objects).keep()  # emptied, and filled again
+    assert there.objects.exists(key)
+    monkeypatch.delenv("AWS_ENDPOINT_URL_S3")
+    assert ArtifactStore(PLACE, create=False).objects.label_with_server == PLACE
+
+
+def test_one_url_of_google_on_two_servers_is_two_places(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
+    assert open_place("gs://bucket/x").label_with_server == "gs://bucket/x on http://127.0.0.1:9"
+    from google.auth.credentials import AnonymousCredentials
+
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    monkeypatch.setattr("google.auth.default", lambda *_, **__: (AnonymousCredentials(), None))
+    assert open_place("gs://bucket/x").label_with_server == "gs://bucket/x"
 
 
 def test_a_changed_object_and_a_changed_copy_are_noticed(faults: Faults, tmp_path: Path) -> None:

@@ -109,9 +109,9 @@ class ArtifactCache:
         """Delete the copy of an artifact if there is one."""
         self._path(name, digest).unlink(missing_ok=True)
 
-    def working_folder(self, label: str) -> Path:
-        """Return the folder for unfinished work of this machine on the store `label`. The limit leaves it alone."""
-        folder = self.folder / f"work-{hashlib.sha256(label.encode()).hexdigest()[:16]}"
+    def working_folder(self, place: str) -> Path:
+        """Return the folder for unfinished work of this machine on the store at `place`. The limit leaves it alone."""
+        folder = self.folder / f"work-{hashlib.sha256(place.encode()).hexdigest()[:16]}"
         self.check()
         folder.mkdir(exist_ok=True)
         return folder

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from eenas.errors import StorageError
-from eenas.masking import masked
+from eenas.masking import masked, masked_url
 from eenas.records.stores.bucket_url import BucketUrl
 from eenas.records.stores.object_store import ObjectStore, TransientStoreError
 
+GOOGLE = "https://storage.googleapis.com"
+"""The address of Google's own server."""
 TIMEOUT = (10, 60)
 """The seconds to connect, and to wait for the next bytes."""
 
@@ -35,6 +37,12 @@ class GcsStore(ObjectStore):
     def label(self) -> str:
         """The URL of bucket and prefix."""
         return str(self._url)
+
+    @property
+    def label_with_server(self) -> str:
+        """The URL, with the address of a server that is not Google's (`STORAGE_EMULATOR_HOST`)."""
+        endpoint = str(self._bucket.client.api_endpoint).rstrip("/")
+        return self.label if endpoint == GOOGLE else f"{self.label} on {masked_url(endpoint)}"
 
     def check(self) -> None:
         """Ask for the objects of the bucket. Raises StorageError if it is missing or there is no access to it."""

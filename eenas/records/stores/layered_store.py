@@ -16,6 +16,11 @@ class LayeredStore(ObjectStore):
         """The label of the store that is read."""
         return self._lower.label
 
+    @property
+    def label_with_server(self) -> str:
+        """That of the store that is read."""
+        return self._lower.label_with_server
+
     def check(self) -> None:
         """Check both."""
         self._upper.check()

@@ -29,6 +29,11 @@ class ObjectStore(ABC):
     def label(self) -> str:
         """The name of the store in messages, without credentials: a path or a URL."""
 
+    @property
+    def label_with_server(self) -> str:
+        """The label, with the server where the same label means other objects on another one."""
+        return self.label
+
     @abstractmethod
     def check(self) -> None:
         """Raise StorageError if the store cannot be used: missing, unreachable, or without access."""

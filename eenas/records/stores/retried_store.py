@@ -34,6 +34,11 @@ class RetriedStore(ObjectStore):
         """The label of the store."""
         return self._store.label
 
+    @property
+    def label_with_server(self) -> str:
+        """That of the store."""
+        return self._store.label_with_server
+
     def check(self) -> None:
         """Check the store, with few tries."""
         self._repeated(self._store.check, min(self._tries, FIRST_TRIES))

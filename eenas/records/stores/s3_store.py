@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from eenas.errors import StorageError
-from eenas.masking import masked
+from eenas.masking import masked, masked_url
 from eenas.records.stores.bucket_url import BucketUrl
 from eenas.records.stores.object_store import ObjectStore, TransientStoreError
 
@@ -50,6 +51,14 @@ class S3Store(ObjectStore):
     def label(self) -> str:
         """The URL of bucket and prefix."""
         return str(self._url)
+
+    @property
+    def label_with_server(self) -> str:
+        """The URL, with the address of a server that is not Amazon's. Amazon's names of buckets are unique."""
+        endpoint = str(self._client.meta.endpoint_url)
+        host = urlsplit(endpoint).hostname or ""
+        is_amazon = host.endswith((".amazonaws.com", ".amazonaws.com.cn"))
+        return self.label if is_amazon else f"{self.label} on {masked_url(endpoint).rstrip('/')}"
 
     def check(self) -> None:
         """Ask for the bucket. Raises StorageError if it is missing or there is no access to it."""

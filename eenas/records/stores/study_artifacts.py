@@ -25,7 +25,7 @@ class StudyArtifacts:
     def __init__(self, database: Database, study: str, store: ObjectStore) -> None:
         self._database, self._study, self._store = database, study, store
         folder = store.folder
-        self._place = store.label if folder is None else f"{node_name()}:{folder.resolve()}"
+        self._place = store.label_with_server if folder is None else f"{node_name()}:{folder.resolve()}"
 
     def keep(self, listener: Listener = silent) -> None:
         """Record the store of a study that has none, or check it. Raises StorageError for another one."""
@@ -57,8 +57,8 @@ class StudyArtifacts:
         if place == self._place:
             return False
         raise StorageError(
-            f"{self._store.label}: these are not the artifacts of the study {self._study!r}, which were last at "
-            f"{shortened(place, 300)}; give that --artifacts, or, if they are lost, create the empty file "
+            f"{self._store.label_with_server}: these are not the artifacts of the study {self._study!r}, which were "
+            f"last at {shortened(place, 300)}; give that --artifacts, or, if they are lost, create the empty file "
             f"{self._store.label}/{key}, and what is missing is made again"
         )
 
