@@ -58,10 +58,10 @@ class LearningCurves:
         }
         self._database.upsert(LEARNING_CURVES, row)
 
-    def list(self, study: str, *, known: Collection[int] = ()) -> list[LearningCurve]:
-        """Return the curves of a study by number, without the trials in `known`."""
+    def list(self, study: str, *, known: Collection[int] = (), first: int = 0) -> list[LearningCurve]:
+        """Return the curves of a study by number, from the trial `first` on and without those in `known`."""
         table = LEARNING_CURVES
-        of_study = table.c.study == study
+        of_study = (table.c.study == study) & (table.c.number >= first)
         with self._database.transaction() as connection:
             numbers = connection.execute(select(table.c.number).where(of_study)).scalars()
             new = set(numbers).difference(known)

@@ -7,7 +7,8 @@ from eenas.policies.costs import Costs
 from eenas.policies.exit_table import ExitTable
 from eenas.records.database import Database
 from eenas.records.learning_curves import LearningCurves
-from eenas.study.trials.pruning import STARTUP, PruningRule, curve_hypervolume
+from eenas.records.tables import LEARNING_CURVES
+from eenas.study.trials.pruning import LATE, STARTUP, PruningRule, curve_hypervolume
 
 
 def area(skill, seed=0):
@@ -86,6 +87,27 @@ def test_what_one_worker_saw_another_knows(curves, rule):
     for number in (10, 11):
         rule.add(number, "joint", ((0.5, 0.3), (1.0, 0.4)))
     assert other.rise(0.5, method="joint") == pytest.approx(0.1)
+
+
+def test_looking_for_new_curves_costs_the_same_after_thousands_of_trials():
+    asked = []
+
+    class Seen(LearningCurves):
+        def list(self, study, *, known=(), first=0):
+            asked.append(first)
+            return super().list(study, known=known, first=first)
+
+    database, total, slow = Database("sqlite://"), 3 * LATE, 3 * LATE - 500
+    row = {"study": "study", "method": "joint", "curve": "[[0.5, 0.2], [1.0, 0.2]]"}
+    with database.transaction() as connection:
+        rows = [{**row, "number": number} for number in range(total) if number != slow]
+        connection.execute(LEARNING_CURVES.insert(), rows)
+    rule = PruningRule(Seen(database), "study")
+    assert rule.rise(0.5, method="joint") == 0
+    for number in (slow, total):  # one began long before the newest, one after it
+        rule.add(number, "late", ((0.5, 0.1), (1.0, 0.3)))
+    assert rule.rise(0.5, method="late") == pytest.approx(0.2)
+    assert asked == [0, total - 1 - LATE]
 
 
 def test_a_resumed_study_decides_as_before_and_another_study_does_not_count(curves, rule):

@@ -18,6 +18,10 @@ ENDED = 2
 """The number of trials that must have ended before their usual rise is used."""
 
 
+LATE = 1000
+"""A worker that runs misses the curve of a trial that ends after the one that began this many trials later."""
+
+
 class PruningRule:
     """Compares a trial with all ended trials of its study, of any worker, from the records.
 
@@ -30,6 +34,7 @@ class PruningRule:
     def __init__(self, curves: LearningCurves, study: str, front: FrozenFront | None = None) -> None:
         self._curves, self._study, self._front = curves, study, front or FrozenFront()
         self._known: set[int] = set()
+        self._newest = 0
         self._seen: dict[tuple[str, int], list[float]] = defaultdict(list)
         self._rises: dict[tuple[str, int], list[float]] = defaultdict(list)
 
@@ -57,9 +62,11 @@ class PruningRule:
         self._curves.save(LearningCurve(study=self._study, number=number, method=method, values=values))
 
     def _read(self) -> None:
-        """Read the curves recorded since the last call."""
-        for curve in self._curves.list(self._study, known=self._known):
+        """Read the curves recorded since the last call. Its cost does not grow with the number of trials."""
+        first = max(self._newest - LATE, 0)
+        for curve in self._curves.list(self._study, known=self._known, first=first):
             self._known.add(curve.number)
+            self._newest = max(self._newest, curve.number)
             for progress, value in curve.values:
                 self._seen[curve.method, _step(progress)].append(value)
                 if curve.end is not None:
