@@ -86,6 +86,16 @@ def test_wrong_flags_are_said_in_one_line_and_nothing_is_written(eenas, tmp_path
     assert list(tmp_path.iterdir()) == []
 
 
+def test_slurm_says_how_many_tasks_an_array_may_have(eenas):
+    assert "MaxArraySize" not in eenas("slurm", *FLAGS, "--workers", "1001")[1]
+    status, said = eenas("slurm", *FLAGS, "--workers", "1002", "--force")
+    assert status == 0
+    assert "at most MaxArraySize tasks, 1001 unless the cluster sets it" in said
+    status, said = eenas("slurm", *FLAGS, "--workers", "1025", "--force")
+    assert (status, said.count("\n")) == (2, 1)
+    assert "--workers must be a whole number from 1 to 1024, got 1025" in said
+
+
 def test_files_that_only_the_image_has_are_named_and_their_settings_not_checked(eenas, tmp_path):
     words = ("kubernetes", "--image", "a", "--study", "/image/mine.toml", "--set", "search.trails=3")
     status, said = eenas(*words)

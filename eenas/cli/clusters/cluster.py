@@ -16,7 +16,7 @@ from eenas.names import check_name, file_part
 from eenas.workers.job_files.cluster_job import ClusterJob, written
 from eenas.workers.job_files.kubernetes import KubernetesOptions, kubernetes_manifest
 from eenas.workers.job_files.ray_job import RayOptions, ray_script
-from eenas.workers.job_files.slurm import SlurmOptions, slurm_script
+from eenas.workers.job_files.slurm import USUAL_TASKS, SlurmOptions, slurm_script
 
 PASSED = {"allow_extra_args": True, "ignore_unknown_options": True}
 """The settings of commands that pass the flags of `eenas search` on."""
@@ -33,7 +33,9 @@ Force = Annotated[bool, typer.Option("--force", help="Replace an existing file."
 
 def slurm(
     context: typer.Context,
-    workers: Workers = 4,
+    workers: Annotated[
+        int, typer.Option(metavar="N", help="The number of workers, within the cluster's MaxArraySize (often 1001).")
+    ] = 4,
     gpus: Gpus = 1,
     cpus: Cpus = 4,
     memory: Memory = "16G",
@@ -59,6 +61,11 @@ def slurm(
     path = _write(slurm_script(job, chosen, Path.cwd()), out or Path(f"{file_part(job.label)}.slurm"), force, 0o755)
     if job.has_secret:
         say("export EENAS_STORAGE with the storage's URL before sbatch: its password stays out of the file")
+    if workers > USUAL_TASKS:
+        say(
+            f"an array has at most MaxArraySize tasks, {USUAL_TASKS} unless the cluster sets it; "
+            "`scontrol show config` shows it, and sbatch refuses more"
+        )
     say(f"next: sbatch {path}")
 
 

@@ -14,6 +14,8 @@ _TIME = re.compile(
     re.ASCII,
 )
 _WORD = re.compile(r"[\w.,:@&|*()\[\]+-]{1,200}", re.ASCII)
+USUAL_TASKS = 1001
+"""The most tasks of an array where a cluster does not set `MaxArraySize`."""
 GRANULARITY = 60
 """The seconds by which Slurm may send a signal too early."""
 
