@@ -8,8 +8,9 @@ from typing import Any, Unpack
 import optuna
 from torch import nn
 
-from eenas.errors import StorageError, StudyError
+from eenas.errors import EenasError, StorageError, StudyError
 from eenas.masking import masked_url
+from eenas.measurement.latency_profile import read_latency_profile
 from eenas.progress import Listener, Notice, silent
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
@@ -29,6 +30,7 @@ from eenas.workers.options import OF_RAY, OF_WORKERS, WorkerOptions
 from eenas.workers.places import places, sharing
 from eenas.workers.process import WorkerProcess
 from eenas.workers.supervisor import Launch, Supervisor
+from eenas.workers.worker_logs import WorkerLogs
 
 OBJECTS = ("sampler", "callbacks")
 """Options that are objects of this process."""
@@ -64,6 +66,8 @@ def parallel_search(
     chosen = places(workers, options.get("device", "auto")) if address is None else ()
     if len(chosen) == 1:
         return search(backbone, task=task, study=study, reporters=reporters, started=started, **own)
+    if (file := options.get("latency_profile")) is not None:
+        read_latency_profile(file)
     if options.get("callbacks"):
         raise StudyError("callbacks run in the process of one worker, got several workers; leave them out, or use one")
     reference, settings, _ = requested(backbone, task=task, study=study, options=options)
@@ -95,16 +99,22 @@ def parallel_search(
         except StorageError as error:  # the workers wait for a storage that is away, and say so
             listener(Notice(f"the study's page was not refreshed: {error}"))
 
+    written: WorkerLogs | None = None
     if address is None:
         listener(Notice(sharing(chosen, options.get("device", "auto"))))
-        launch = _processes(job, began, chosen, logs(storage))
-        count = len(chosen)
+        count, written = len(chosen), WorkerLogs(logs(storage), len(chosen))
+        launch = _processes(job, began, chosen, written)
     else:
         from eenas.workers.ray_workers import ray_workers
 
         launch, count = ray_workers(address, job, began, options, listener)
     supervisor = Supervisor(launch, count, listener, after_trial)
-    interrupted = supervisor.run()
+    try:
+        interrupted = supervisor.run()
+    except EenasError:
+        if supervisor.is_refused and written is not None:
+            written.remove_shown()
+        raise
     if supervisor.name is None:
         raise KeyboardInterrupt if interrupted else StudyError("the workers ended without a study; see their logs")
     if interrupted:
@@ -129,10 +139,10 @@ def logs(storage: str) -> Path:
     return Path("eenas.workers") if file is None else file.with_suffix(".workers")
 
 
-def _processes(job: SearchJob, began: float, chosen: Sequence[Any], folder: Path) -> Launch:
+def _processes(job: SearchJob, began: float, chosen: Sequence[Any], written: WorkerLogs) -> Launch:
     def launch(number: int) -> WorkerProcess:
         now = SearchJob(job.arguments, time.monotonic() - began)
-        return WorkerProcess(now.to_bytes(), chosen[number - 1], folder / f"worker-{number}.log")
+        return WorkerProcess(now.to_bytes(), chosen[number - 1], written.path(number))
 
     return launch
 

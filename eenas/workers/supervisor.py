@@ -44,6 +44,8 @@ class Supervisor:
         self._progress = CombinedProgress(listener)
         self._slots: list[Slot] = []
         self.name: str | None = None
+        self.is_refused = False
+        """Whether a worker reported an error that all would meet, before any trial ended and any worker died."""
 
     def run(self) -> bool:
         """Run the workers, and return whether Ctrl-C ended them. None runs when this returns or raises.
@@ -90,6 +92,7 @@ class Supervisor:
             self._progress.of(slot.number)(message)
         elif message.how == "error":
             slot.ended = message
+            self.is_refused = self.name is None and not any(each.deaths for each in self._slots)
             raise _error_of(message)
         elif message.how == "died":
             self._replace(slot, message)

@@ -10,7 +10,7 @@ from contextlib import closing
 import pytest
 import torch
 
-from eenas.errors import DeviceError, SpecError, StudyError
+from eenas.errors import DeviceError, MeasurementError, SpecError, StudyError, TaskError
 from eenas.progress import Advanced, Notice, Started
 from eenas.testing.smallest import smallest_backbone
 from eenas.workers import parallel_search as module
@@ -91,6 +91,24 @@ def test_ctrl_c_gives_the_trials_back(tmp_path):
 def test_wrong_input_ends_all_workers_with_one_error(tmp_path):
     with pytest.raises(SpecError, match="trials must be at least 1"):
         run(tmp_path, trials=0)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_wrong_latency_profile_is_refused_before_a_worker_starts(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "WorkerProcess", None)
+    with pytest.raises(MeasurementError, match=r"none\.json: cannot be read"):
+        run(tmp_path, latency_profile=f"{tmp_path}/none.json")
+
+
+@pytest.mark.slow
+def test_a_search_that_its_workers_refuse_leaves_no_logs(tmp_path):
+    (tmp_path / "eenas.workers").mkdir()
+    (tmp_path / "eenas.workers" / "worker-2.log").write_text("of an earlier search\n")
+    with pytest.raises(TaskError, match="no such folder"):
+        parallel_search(
+            "branchynet_lenet", task=f"folder:{tmp_path}/none", storage=url(tmp_path), device="cpu", trials=2, workers=2
+        )
+    assert [path.name for path in (tmp_path / "eenas.workers").iterdir()] == ["worker-2.log"]
     assert multiprocessing.active_children() == []
 
 

@@ -195,3 +195,16 @@ def test_another_worker_shows_the_phase_of_a_dead_one():
     progress.forget(1)
     progress.of(2)(Started("measuring"))
     assert heard == [Started("measuring")] * 2
+
+
+def test_a_search_is_refused_by_an_error_before_any_trial_and_any_death():
+    wrong = Ended("error", "wrong", "SpecError")
+    for script, is_refused in (((wrong,), True), ((Reached("one"), wrong), False)):
+        launched = Launched([script])
+        with pytest.raises(SpecError):
+            launched.supervisor.run()
+        assert launched.supervisor.is_refused is is_refused
+    launched = Launched([(DIED,), (wrong,)])
+    with pytest.raises(SpecError):
+        launched.supervisor.run()
+    assert not launched.supervisor.is_refused
