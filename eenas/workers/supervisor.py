@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 
 import eenas.errors as errors
 from eenas.errors import EenasError, StudyError, TimeOverError
-from eenas.progress import Listener, Notice
-from eenas.workers.combined_progress import CombinedProgress
+from eenas.progress import Listener, Notice, Started
+from eenas.workers.combined_progress import SEARCHING, CombinedProgress
 from eenas.workers.messages import Ended, Message, Reached, RunningWorker
 
 POLL = 0.05
@@ -45,7 +45,8 @@ class Supervisor:
         self._slots: list[Slot] = []
         self.name: str | None = None
         self.is_refused = False
-        """Whether a worker reported an error that all would meet, before any trial ended and any worker died."""
+        """Whether a worker reported an error that all would meet, before any began its trials or died."""
+        self._is_searching = False
 
     def run(self) -> bool:
         """Run the workers, and return whether Ctrl-C ended them. None runs when this returns or raises.
@@ -86,13 +87,14 @@ class Supervisor:
     def _handle(self, slot: Slot, message: Message) -> None:
         if isinstance(message, Reached):
             slot.deaths.clear()
-            self.name = message.name
+            self.name, self._is_searching = message.name, True
             self._after_trial(message.name)
         elif not isinstance(message, Ended):
+            self._is_searching |= isinstance(message, Started) and message.phase == SEARCHING
             self._progress.of(slot.number)(message)
         elif message.how == "error":
             slot.ended = message
-            self.is_refused = self.name is None and not any(each.deaths for each in self._slots)
+            self.is_refused = not self._is_searching and not any(each.deaths for each in self._slots)
             raise _error_of(message)
         elif message.how == "died":
             self._replace(slot, message)

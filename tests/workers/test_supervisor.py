@@ -197,9 +197,14 @@ def test_another_worker_shows_the_phase_of_a_dead_one():
     assert heard == [Started("measuring")] * 2
 
 
-def test_a_search_is_refused_by_an_error_before_any_trial_and_any_death():
+def test_a_search_is_refused_by_an_error_before_any_search_and_any_death():
     wrong = Ended("error", "wrong", "SpecError")
-    for script, is_refused in (((wrong,), True), ((Reached("one"), wrong), False)):
+    for script, is_refused in (
+        ((wrong,), True),
+        ((Started("preparing"), wrong), True),
+        ((Started("searching"), wrong), False),
+        ((Reached("one"), wrong), False),
+    ):
         launched = Launched([script])
         with pytest.raises(SpecError):
             launched.supervisor.run()
