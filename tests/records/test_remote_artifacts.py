@@ -3,6 +3,7 @@
 import os
 import threading
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -182,10 +183,9 @@ def test_one_url_on_two_servers_is_two_places(faults: Faults, tmp_path: Path, mo
 def test_one_url_of_google_on_two_servers_is_two_places(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", "http://127.0.0.1:9")
     assert open_place("gs://bucket/x").label_with_server == "gs://bucket/x on http://127.0.0.1:9"
-    from google.auth.credentials import AnonymousCredentials
-
     monkeypatch.delenv("STORAGE_EMULATOR_HOST")
-    monkeypatch.setattr("google.auth.default", lambda *_, **__: (AnonymousCredentials(), None))
+    anonymous = import_module("google.auth.credentials").AnonymousCredentials()
+    monkeypatch.setattr("google.auth.default", lambda *_, **__: (anonymous, None))
     assert open_place("gs://bucket/x").label_with_server == "gs://bucket/x"
 
 

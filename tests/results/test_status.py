@@ -127,16 +127,17 @@ def test_a_killed_worker_hangs_no_more_when_its_study_is_done(kept: Kept) -> Non
         kept.add(0.5, 500, minutes=number)
     kept.work("far-host:7", doing="trial 9", trial=9, silent=100)
     found = status(kept.url)
-    screen = Screen(file=io.StringIO(), width=200)
+    written = io.StringIO()
+    screen = Screen(file=written, width=200)
     print_status(screen, found)
-    shown = screen.file.getvalue()
+    shown = written.getvalue()
     assert "workers: 0 alive, 1 gone without notice (killed, suspended or cut off)" in shown
     assert "silent" not in shown
     assert "far-host" not in shown
     assert [each["is_alive"] for each in found.to_table()["workers"]] == [False]
     kept.work("far-host:8", doing="between two steps")
     print_status(screen, status(kept.url))
-    assert "far-host:8" in screen.file.getvalue()
+    assert "far-host:8" in written.getvalue()
 
 
 def test_queued_designs_beyond_the_total_are_not_trials_to_come(kept: Kept) -> None:
