@@ -47,6 +47,8 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
     `update_predict(X)` or `update_predict_proba(X)` with all points so far of the series without a decision; and
     `score(X, y)`, which returns harmonic mean, accuracy and earliness. An update runs the network on new points only.
 
+    An array of no series gets no answers, so that a loop of updates may go on when all series are decided.
+
     `state_info` int64 [n, 4] holds the exit that each series has read last (-1: none), whether it was decided (0 or 1),
     the index of the class so far (-1: none), and the points up to that exit. After `fit`, `network_` is the
     `EarlyExitNetwork`, `policy_` its policy, and `held_out_` the exit table that it was fitted on.
@@ -76,6 +78,17 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
         """Forget the series of the last call; the next update begins with new ones."""
         super().reset_state_info()
         self._stream = None
+
+    def _preprocess_collection(self, X: Any, store_metadata: bool = True) -> NDArray[Any]:
+        """Return series as aeon does, which reads the first one unasked: here there may be none after `fit`."""
+        shape = np.shape(X) if isinstance(X, np.ndarray) else (len(X),) if isinstance(X, list) else None
+        if shape is None or 0 not in shape:
+            series: NDArray[Any] = super()._preprocess_collection(X, store_metadata)
+            return series
+        if self.is_fitted and len(shape) in (2, 3) and shape[0] == 0:
+            return np.empty(shape if len(shape) == 3 else (0, 1, shape[1]))
+        fix = "no series are an array [0, channels, points]" if self.is_fitted else "give the training series"
+        raise ValueError(f"series must be [n, channels, points] with at least one point, got {list(shape)}; {fix}")
 
     def _fit(self, X: NDArray[Any], y: NDArray[Any]) -> "EarlyClassifier":
         state = self.random_state
@@ -114,6 +127,8 @@ class EarlyClassifier(_Interface):  # type: ignore[misc]
         return _probabilities(self._continue(X))
 
     def _score(self, X: NDArray[Any], y: Any) -> tuple[float, float, float]:
+        if not len(X):
+            raise ValueError("score needs at least one series, got 0; give series with their labels")
         found = self._begin(X)
         labels = np.asarray(y)
         if len(labels) != len(X):

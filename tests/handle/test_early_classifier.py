@@ -69,6 +69,17 @@ def test_updates_end_with_the_answers_for_whole_series(early, others) -> None:
     np.testing.assert_array_equal(labels.astype(str), whole)
 
 
+def test_no_series_get_no_answers_so_a_loop_of_updates_may_go_on(early, others) -> None:
+    series, _ = others
+    _, decided = early.predict(series)
+    for found, none in (early.update_predict(series[~decided]), early.predict(series[:0])):
+        assert (found.shape, none.shape, none.dtype) == ((0,), (0,), np.bool_)
+        assert found.dtype.kind == "U"
+        assert early.get_state_info().shape == (0, 4)
+    for found, none in (early.predict_proba(series[:0]), early.update_predict_proba(series[:0])):
+        assert (found.shape, none.shape) == ((0, len(early.classes_)), (0,))
+
+
 def test_probabilities_are_minus_one_before_a_decision(early, others) -> None:
     series, _ = others
     probabilities, decided = early.predict_proba(series[:, :, :12])
@@ -98,6 +109,12 @@ def test_the_score_is_that_of_the_decisions(early, others) -> None:
     [
         (lambda early, x, y: early.score(x[:, :, :2], y), "score needs whole series"),
         (lambda early, x, y: early.score(x, y[:-1]), "a label for each series"),
+        (lambda early, x, y: early.score(x[:0], y[:0]), "at least one series, got 0"),
+        (lambda early, x, y: early.predict([]), r"at least one point, got \[0\]; no series are an array"),
+        (lambda early, x, y: early.predict(x[:3, :, :0]), r"at least one point, got \[3, 2, 0\]"),
+        (lambda early, x, y: early.predict(x[:0, :1]), "2 channels"),
+        (lambda early, x, y: (early.predict(x[:, :, :2]), early.update_predict(x[:0])), "leave out those"),
+        (lambda early, x, y: early.clone().fit(x[:0], y[:0]), r"got \[0, 2, 64\]; give the training series"),
         (lambda early, x, y: (early.predict(x[:, :, :2]), early.update_predict(x[1:])), "leave out those"),
         (lambda early, x, y: (early.predict(x[:, :, :9]), early.update_predict(x[:, :, :8])), "at least 9, got 8"),
         (lambda early, x, y: early.predict(np.tile(x, (1, 2, 1))), "2 channels"),
