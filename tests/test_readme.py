@@ -90,6 +90,13 @@ def test_paths_exist():
     assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
+def test_pages_that_messages_of_the_program_name_exist():
+    source = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "eenas").rglob("*.py"))
+    named = set(re.findall(r"\bdocs/[\w./]+\.md\b", source))
+    assert named
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
+
+
 def test_every_directory_of_the_package_and_every_shipped_space_is_named():
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     (layout,) = re.findall(r"## Layout\n(.*?)\n## ", text, flags=re.DOTALL)

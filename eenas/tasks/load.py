@@ -114,7 +114,7 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
         return _of_series(phrases_task(spec.splits), spec)
     if spec.spec == "rings":
         return _of_series(rings_task(spec.splits), spec)
-    if kind in PATHS and colon:
+    if kind in PATHS and (colon or not os.path.exists(_find(kind, relative_to))):
         if not place:
             raise TaskError(f"the task {shortened(spec.spec)} names no path; give {kind}:PATH")
         path, size, flip = _find(place, relative_to), spec.input_size, spec.flip
@@ -134,7 +134,7 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
     if kind == "nodes" or spec.spec == "block_model":
         raise TaskError(
             f"{shortened(spec.spec)}: a search classifies whole samples; nodes of one graph are classified in Python "
-            "(eenas.tasks.graphs.node_task and eenas.networks.nodes, docs/graphs.md)"
+            "(eenas.tasks.graphs.node_task and eenas.networks.nodes, docs/how-to/graphs.md)"
         )
     raise TaskError(f"unknown task {shortened(spec.spec)}; {_hint(spec.spec, relative_to)}")
 

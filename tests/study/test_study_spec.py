@@ -42,6 +42,29 @@ def test_settings_that_are_written_are_read_back():
     assert from_table(StudySpec, to_table(settings)) == settings
 
 
+def test_the_paths_of_flags_are_those_of_the_working_folder(tmp_path, monkeypatch):
+    there, here = tmp_path / "there", tmp_path / "here"
+    for folder in (there, here):
+        folder.mkdir()
+        for name in ("train.tsv", "net.py", "a.safetensors"):
+            (folder / name).write_text("")
+    (there / "only.tsv").write_text("")
+    (there / "study.toml").write_text('[task]\nspec = "text:train.tsv"\n')
+    monkeypatch.chdir(here)
+    found, _ = load_settings("../there/study.toml", backbone="./net.py:make", weights="a.safetensors")
+    assert (found.task.spec, found.backbone.name) == ("text:train.tsv", f"{here / 'net.py'}:make")
+    assert found.backbone.weights == str(here / "a.safetensors")
+    for given, expected in (
+        ("text:train.tsv", f"text:{here / 'train.tsv'}"),
+        ("text:only.tsv", "text:only.tsv"),
+        ("digits", "digits"),
+        ("text:", "text:"),
+    ):
+        assert load_settings("../there/study.toml", backbone="resnet50", task=given)[0].task.spec == expected
+    monkeypatch.chdir(there)
+    assert load_settings("study.toml", backbone="r", task="text:train.tsv")[0].task.spec == "text:train.tsv"
+
+
 @pytest.mark.parametrize("key", ["space.version", "backbone.name", "seed"])
 def test_a_budget_below_a_value_is_refused_in_one_line(key):
     with pytest.raises(SpecError) as error:

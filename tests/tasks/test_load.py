@@ -119,6 +119,7 @@ def test_functions_that_give_no_task_are_refused(code, name, message):
         ("npz:" + "x" * 5000, "no such file"),
         ("folder:~nobody_at_all/x", "no such folder"),
         ("folder:", "names no path; give folder:PATH"),
+        ("graphs", "the task 'graphs' names no path; give graphs:PATH"),
     ],
 )
 def test_unknown_names_are_refused_with_the_nearest(name, message):

@@ -19,6 +19,7 @@ from eenas.plugins import is_reference
 from eenas.study.settings.baselines_spec import BaselinesSpec
 from eenas.study.settings.cost_names import check_costs
 from eenas.study.settings.expert_settings import ExpertSettings, check_distorted_training, check_experts
+from eenas.study.settings.flag_paths import name_here, path_here
 from eenas.study.settings.limits import Limits
 from eenas.study.settings.search_spec import SearchSpec
 from eenas.study.settings.shortcuts import Shortcuts
@@ -216,9 +217,10 @@ def load_settings(
         if study.tiers is not None:  # as in a file, so that an override reaches a tier by its name
             table["tiers"] = {row.pop("name"): row for row in table["tiers"]}
     space, seed = shortcuts.get("space"), shortcuts.get("seed")
+    folder = path.parent if path is not None else None
     flags: dict[str, dict[str, Any]] = {
-        "backbone": {"name": backbone, "weights": shortcuts.get("weights")},
-        "task": {"spec": task},
+        "backbone": {"name": name_here(backbone, folder), "weights": path_here(shortcuts.get("weights"), folder)},
+        "task": {"spec": name_here(task, folder)},
         "search": {"trials": shortcuts.get("trials"), "timeout": shortcuts.get("timeout")},
     }
     for name, values in flags.items():
@@ -227,7 +229,6 @@ def load_settings(
         table["seed"] = seed
     if space is not None:
         table["space"] = str(space)
-    folder = path.parent if path is not None else None
     table["space"] = _space_table(table.get("space", "default"), folder if space is None else None)
     for assignment in overrides:
         table = override(table, assignment)
