@@ -1,6 +1,7 @@
 """Texts from end to end: a study on a file, trained, exported, run with `tokenizers` alone, recalibrated."""
 
 import importlib.util
+import json
 import re
 import shutil
 import sys
@@ -114,6 +115,12 @@ def test_texts_are_answered_on_the_command_line(model, home):
         assert f'"text": "{text}"' in found.output
     shown = CliRunner().invoke(app, ["run", str(model), "dim the lamp"])
     assert "dim the lamp" in shown.output
+    assert "tokens" not in shown.output
+    long = CliRunner().invoke(app, ["run", str(model), "jazz " * 500, "dim the lamp"])
+    assert "1 text has more than 48 tokens; the rest was not read" in long.output
+    assert "… (2,500 characters)" in " ".join(long.output.split())
+    table = json.loads(CliRunner().invoke(app, ["run", str(model), "jazz " * 500, "dim", "--json"]).stdout)
+    assert [(len(one["text"]), one.get("truncated")) for one in table] == [(2500, 48), (3, None)]
     refused = CliRunner().invoke(app, ["run", str(model), "missing.txt"])
     assert refused.exit_code == 2
     assert "missing.txt: no such file" in " ".join(refused.output.split())

@@ -93,6 +93,9 @@ def run(
         from eenas.cli.tables.exported_tables import answers_table
 
         out().print(answers_table(answers))
+    if longer := [one.truncated for one in answers if one.truncated is not None]:
+        has = "text has" if len(longer) == 1 else "texts have"
+        say(f"{len(longer):,} {has} more than {max(longer):,} tokens; the rest was not read")
     for one in others:
         say(one.reason if one.hidden else f"error: {one.reason}")
     if any(not one.hidden for one in others):

@@ -22,13 +22,15 @@ from eenas.programs.runtime import ExportedModel
 class FileAnswer:
     """The answer to one sample of `file`: the name of the class, its probability at the exit, and the exit.
 
-    `file` is None for a text that was given itself, and `text` is the text for a model of texts. `number` is the index
+    `file` is None for a text that was given itself, and `text` is the text for a model of texts. `truncated` is the
+    number of tokens that are read of a longer text, else None. `number` is the index
     of the sample in a file with several, else None. `milliseconds` is the time of `predict` for
     this sample, without reading and decoding. `answered` says where the answer of a model with a server comes from.
     """
 
     file: Path | None
     text: str | None = None
+    truncated: int | None = None
     number: int | None = None
     label: str
     confidence: float
@@ -118,7 +120,8 @@ def _text_answers(
             file = each if isinstance(each, Path) else None
             for number, (text, sample) in enumerate(zip(texts, samples, strict=True)):
                 found = _answer(model, file, None if len(texts) == 1 else number, sample)
-                yield replace(found, text=text)
+                truncated = preprocessing.max_length if preprocessing.is_truncated(text) else None
+                yield replace(found, text=text, truncated=truncated)
 
 
 def _unanswered(file: Path | str, reason: str) -> Unanswered:

@@ -15,6 +15,7 @@ from eenas.errors import BackboneError, InputError, TaskError
 from eenas.programs.preprocessing.kinds import preprocessing_from
 from eenas.specs import digest, to_table
 from eenas.tasks.load import load_task
+from eenas.tasks.text import tokenization
 from eenas.tasks.text.tokenization import Tokenization
 from eenas.tasks.text.trained_tokenizer import trained_tokenizer
 
@@ -137,6 +138,16 @@ def test_the_runtime_prepares_texts_alike(transform, tmp_path):
 def test_the_runtime_refuses_ids_of_another_tokenizer(transform, batch, message):
     with pytest.raises(InputError, match=message):
         preprocessing_from(to_table(transform)).checked(batch)
+
+
+def test_the_kept_ids_are_those_of_texts_up_to_so_many_bytes(transform, monkeypatch):
+    tokens = Tokenization(transform.json, 8, transform.pad)
+    monkeypatch.setattr(tokenization, "_MOST_BYTES", 100)
+    for number in range(50):
+        text = b"play jazz %d " % number * 5
+        assert tokens.is_truncated(text)
+        assert sum(map(len, tokens._kept)) <= 100
+        np.testing.assert_array_equal(tokens.ids(text), tokens.ids(text))
 
 
 @pytest.mark.parametrize("source", [3, b"bytes", None])

@@ -16,6 +16,8 @@ from eenas.programs.parity import Parity
 from eenas.programs.remote.codec_report import CodecEffect
 from eenas.reporting.facts.wording import cost_text, cost_word, milliseconds, place
 
+_LONGEST_TEXT = 160  # characters of a text in a table
+
 
 def parity_line(found: Parity) -> str:
     """Return the result of a comparison in one sentence, with the number of decisions close to a threshold."""
@@ -66,11 +68,16 @@ def answers_table(answers: Iterable[FileAnswer]) -> Table:
     made = table("", *names, right=(2, len(names) - 1))
     for one in answers:
         number = "" if one.number is None else f"[{one.number}]"
-        what = one_line(str(one.file)) + number if one.text is None else one_line(one.text)
+        what = one_line(str(one.file)) + number if one.text is None else _cut(one_line(one.text))
         time = milliseconds(one.milliseconds)
         where = (one.answered or "",) if remote else ()
         made.add_row(what, one_line(one.label), percent(one.confidence), one.exit, *where, time)
     return made
+
+
+def _cut(text: str) -> str:
+    """Return a text for a cell of a table; a long one is cut, and `--json` has it whole."""
+    return text if len(text) <= _LONGEST_TEXT else f"{text[:_LONGEST_TEXT]}… ({len(text):,} characters)"
 
 
 def codec_table(effects: Iterable[CodecEffect]) -> Table:

@@ -71,8 +71,8 @@ class TextPreprocessing(Preprocessing):
     def prepare(self, sources: Sequence[Any]) -> NDArray[np.int64]:
         """Return the ids of texts, [N, L].
 
-        Each source is a text (str), or the path (Path) of a file in UTF-8 with a text in each line. Raises InputError
-        for any other source.
+        Each source is a text (str), an array or column of texts, or the path (Path) of a file in UTF-8 with a text in
+        each line. Raises InputError for any other source.
         """
         texts = [text for source in sources for text in self.texts(source)]
         if not texts:
@@ -80,12 +80,25 @@ class TextPreprocessing(Preprocessing):
         return self._tokenization.batch([text_bytes(each) for each in texts])
 
     def texts(self, source: Any) -> list[str]:
-        """Return the texts of a source: itself, or the lines of a file that are not blank."""
+        """Return the texts of a source: itself, those of an array or column, or the lines of a file that are not blank.
+
+        Raises InputError for any other source.
+        """
         if isinstance(source, Path):
             return _lines(source)
-        if not isinstance(source, str):
-            raise InputError(f"a text must be a str, or the Path of a file of texts, got {type(source).__name__}")
-        return [source]
+        if isinstance(source, str):
+            return [source]
+        values = source.tolist() if hasattr(source, "tolist") else None
+        if isinstance(values, list) and all(isinstance(each, str) for each in values):
+            return values
+        raise InputError(
+            f"a text must be a str, or the Path of a file of texts, got {type(source).__name__}; decode bytes, and "
+            "give several texts as a list"
+        )
+
+    def is_truncated(self, text: str) -> bool:
+        """Whether a text has more than `max_length` tokens, of which the network reads no more."""
+        return self._tokenization.is_truncated(text_bytes(text))
 
     def __call__(self, samples: NDArray[Any]) -> NDArray[Any]:
         """Transform a batch of texts in UTF-8, uint8 [N, bytes]. Raises InputError for any other batch."""

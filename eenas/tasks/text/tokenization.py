@@ -15,6 +15,7 @@ TOKENIZER_FILE = "tokenizer.json"
 MULTIPLE = 8
 """Batches are padded to a multiple of so many tokens, so that few lengths occur."""
 _MOST_KEPT = 200_000  # texts in the cache
+_MOST_BYTES = 1 << 28  # of these texts
 
 
 class Tokenization:
@@ -35,6 +36,7 @@ class Tokenization:
         self.max_length, self.pad = max_length, pad
         self._kept: dict[bytes, NDArray[np.int64]] = {}
         self._truncated: set[bytes] = set()  # of the texts in the cache
+        self._bytes = 0  # of the texts in the cache
 
     @property
     def size(self) -> int:
@@ -50,9 +52,11 @@ class Tokenization:
         found = np.array(encoding.ids, dtype=np.int64)
         if not len(found):
             raise InputError(f"a text must have at least one token, got {text[:60]!r}; give another text")
-        if len(self._kept) >= _MOST_KEPT:
+        self._bytes += len(text)
+        if len(self._kept) >= _MOST_KEPT or self._bytes > _MOST_BYTES:
             self._kept.clear()
             self._truncated.clear()
+            self._bytes = len(text)
         self._kept[text] = found
         if encoding.overflowing:
             self._truncated.add(text)
