@@ -29,6 +29,30 @@ def test_pairs_objects_files_and_arrays_give_the_batch_of_training(tmp_path: Pat
     assert preprocessing_from(table) == MADE
 
 
+def test_files_and_objects_of_several_graphs_are_not_read_as_one(tmp_path: Path) -> None:
+    x, batch = np.concatenate([X, X[:1], X[1:]]), np.array([0, 0, 0, 1, 2, 2])
+    edges = np.array([[5, 0, 1, 4, 2, 2], [4, 1, 2, 5, 0, 2]])  # those of graph 2 around those of graph 0
+    parts = [(X, EDGES), (X[:1], []), (X[1:], np.array([[1, 0], [0, 1]]))]
+    np.savez(tmp_path / "graphs.npz", x=x, edge_index=edges, batch=batch, y=np.zeros(3, dtype=int))
+    for source in (SimpleNamespace(x=x, edge_index=edges, batch=batch), tmp_path / "graphs.npz"):
+        assert np.array_equal(MADE.prepare([source]), MADE.prepare(parts))
+    one = SimpleNamespace(x=X, edge_index=EDGES, batch=None)
+    assert np.array_equal(MADE.prepare([one]), MADE.prepare(parts[:1]))
+    empty = SimpleNamespace(x=x, edge_index=[], batch=batch)
+    assert np.array_equal(MADE.prepare([empty]), MADE.prepare([(part, []) for part, _ in parts]))
+    for wrong, message in (
+        (batch[:-1], r"batch must be 6 integers.*got int64 \[5\]"),
+        (batch * 1.0, "got float64"),
+        (batch[::-1], "start at 0 and rise by 1"),
+        (batch * 2, "start at 0 and rise by 1"),
+        (np.array([0, 0, 1, 1, 1, 1]), "edge 2 leads from graph 0 to graph 1"),
+    ):
+        with pytest.raises(InputError, match=message):
+            MADE.prepare([SimpleNamespace(x=x, edge_index=edges, batch=wrong)])
+    with pytest.raises(InputError, match="name nodes 0 to 5, got 1 to 6"):
+        MADE.prepare([SimpleNamespace(x=x, edge_index=np.array([[1], [6]]), batch=batch)])
+
+
 def test_archives_that_claim_more_than_they_hold_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(archives, "FREE", 1_000_000)
     np.savez_compressed(tmp_path / "bomb.npz", x=np.zeros((500_000, 2), dtype=np.float32), edge_index=EDGES)

@@ -55,7 +55,8 @@ class GraphPreprocessing(Preprocessing):
 
         Each source is a pair (x [n, features], edge_index [2, E]), an object with these attributes such as a Data
         object of torch_geometric, the path of a `.npz` file with both arrays, or a padded array [n, columns] or
-        [N, M, columns].
+        [N, M, columns]. A file and an object may hold several graphs, if they also have `batch` [n], the graph of each
+        node, as a file of a task and a Batch object do.
         Raises InputError for any other source, node numbers out of range, and graphs with more edges than fit.
         """
         made = [graph for source in sources for graph in self._read_graphs(source)]
@@ -94,27 +95,26 @@ class GraphPreprocessing(Preprocessing):
         if isinstance(source, str | Path):
             source = _read_graph_file(Path(source))
         if isinstance(source, Mapping):
-            source = (source.get("x"), source.get("edge_index"))
+            source = (source.get("x"), source.get("edge_index"), source.get("batch"))
         elif hasattr(source, "edge_index"):
-            source = (source.x, source.edge_index)
-        if isinstance(source, tuple) and len(source) == 2:
-            return [self._padded(*(np.asarray(each) for each in source))]
+            source = (source.x, source.edge_index, getattr(source, "batch", None))
+        if isinstance(source, tuple) and len(source) in (2, 3):
+            x, edges, *batch = (None if each is None else np.asarray(each) for each in source)
+            several = batch[0] if batch else None
+            if several is None:
+                return [self._padded(np.asarray(x), np.asarray(edges))]
+            return [self._padded(*graph) for graph in _graphs_of(np.asarray(x), np.asarray(edges), several)]
         values = np.asarray(source)
-        several = values if values.ndim == 3 else values[None]
-        if values.dtype.kind not in "iuf" or several.ndim != 3 or several.shape[2] != self.shape[1]:
+        rows = values if values.ndim == 3 else values[None]
+        if values.dtype.kind not in "iuf" or rows.ndim != 3 or rows.shape[2] != self.shape[1]:
             raise self._refused_graphs(values)
-        return list(several.astype(np.float32))
+        return list(rows.astype(np.float32))
 
     def _padded(self, x: NDArray[Any], edges: NDArray[Any]) -> NDArray[np.float32]:
         x = x[:, None] if x.ndim == 1 and self.features == 1 else x
         if x.ndim != 2 or x.dtype.kind not in "iuf" or x.shape[1] != self.features or not len(x):
             raise InputError(f"x of a graph must be numbers [nodes, {self.features}], got {x.dtype} {list(x.shape)}")
-        if edges.size == 0:
-            edges = np.empty((2, 0), dtype=np.int64)
-        if edges.ndim != 2 or edges.shape[0] != 2 or edges.dtype.kind not in "iu":
-            raise InputError(f"edge_index must be integers [2, edges], got {edges.dtype} {list(edges.shape)}")
-        if edges.size and not (edges.min() >= 0 and edges.max() < len(x)):
-            raise InputError(f"edge_index must name nodes 0 to {len(x) - 1}, got {edges.min()} to {edges.max()}")
+        edges = _checked_edges(edges, len(x))
         if edges.shape[1] > len(x) * self.slots:
             raise InputError(
                 f"a graph of {len(x)} nodes may have at most {len(x) * self.slots} edges here, {self.slots} a node, "
@@ -131,11 +131,50 @@ class GraphPreprocessing(Preprocessing):
         return InputError(f"graphs must be floats [N, nodes, {self.shape[1]}], got {got.dtype} {list(got.shape)}")
 
 
+def _checked_edges(edges: NDArray[Any], nodes: int) -> NDArray[Any]:
+    """Return edges [2, E] of so many nodes. Raises InputError for any other array."""
+    if edges.size == 0:
+        return np.empty((2, 0), dtype=np.int64)
+    if edges.ndim != 2 or edges.shape[0] != 2 or edges.dtype.kind not in "iu":
+        raise InputError(f"edge_index must be integers [2, edges], got {edges.dtype} {list(edges.shape)}")
+    if not (edges.min() >= 0 and edges.max() < nodes):
+        raise InputError(f"edge_index must name nodes 0 to {nodes - 1}, got {edges.min()} to {edges.max()}")
+    return edges
+
+
+def _graphs_of(
+    x: NDArray[Any], edges: NDArray[Any], batch: NDArray[Any]
+) -> list[tuple[NDArray[Any], NDArray[np.int64]]]:
+    """Return the graphs (x, edge_index) of nodes and edges that are numbered over all graphs."""
+    fits = batch.dtype.kind in "iu" and x.ndim > 0 and batch.shape == (len(x),) and len(x) > 0
+    if not fits or batch[0] != 0 or not np.isin(np.diff(batch.astype(np.int64)), (0, 1)).all():
+        raise InputError(
+            f"batch must be {len(x) if x.ndim else 0} integers, the graph of each node, that start at 0 and rise by 1, "
+            f"got {batch.dtype} {list(batch.shape)}; sort the nodes by graph"
+        )
+    edges = _checked_edges(edges, len(x))
+    graphs = batch[edges]
+    if (crossing := graphs[0] != graphs[1]).any():
+        at = int(crossing.argmax())
+        raise InputError(
+            f"an edge joins two nodes of one graph, but edge {at} leads from graph {graphs[0, at]} to graph "
+            f"{graphs[1, at]}; leave it out, or correct batch"
+        )
+    starts = np.searchsorted(batch, np.arange(int(batch[-1]) + 2))
+    order = np.argsort(graphs[0], kind="stable")
+    ends = np.searchsorted(graphs[0][order], np.arange(len(starts)))
+    sorted_edges = edges[:, order].astype(np.int64)
+    return [
+        (x[starts[k] : starts[k + 1]], sorted_edges[:, ends[k] : ends[k + 1]] - starts[k])
+        for k in range(len(starts) - 1)
+    ]
+
+
 def _read_graph_file(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the arrays `x` and `edge_index` of a `.npz` file."""
+    """Return the arrays `x` and `edge_index` of a `.npz` file, and `batch` if it has several graphs."""
     if not path.is_file():
         raise InputError(f"{str(path)[:200]!r}: no such file; give a .npz file with x and edge_index")
     try:
-        return read_arrays(path, ("x", "edge_index"))
+        return read_arrays(path, ("x", "edge_index"), ("batch",))
     except SpecError as error:
         raise InputError(str(error)) from None
