@@ -1,5 +1,7 @@
 """The names of backbones: the known ones, the kind of a name, and the nearest names to an unknown one."""
 
+import os
+import re
 from typing import Literal
 
 from eenas.backbones.models.own_models import OWN_MODELS
@@ -65,8 +67,19 @@ def _unknown(name: str) -> BackboneError:
     bare = name.rpartition(":")[2]
     known = backbone_names()
     same = [other for other in (bare, TORCHVISION + bare) if other in known]
-    hint = "did you mean " + " or ".join(map(repr, same)) if same else nearest(name, known)
+    part = bare.casefold()
+    # The pattern stands in a command, so it holds nothing that a shell reads.
+    within = sum(part in other for other in known) if re.fullmatch(r"[a-z0-9_.-]{2,40}", part) else 0
+    if name.endswith(".py"):
+        hint = f"name the function in the file, too, such as {shortened(f'{name}:make')}"
+    elif os.path.isfile(os.path.join(name, "config.json")):
+        hint = f"the folder is {shortened(f'{HF}{name}')}"
+    elif same:
+        hint = "did you mean " + " or ".join(map(repr, same))
+    else:
+        hint = nearest(name, known)
+    lists = f'`eenas list backbones "*{part}*"` prints {within}' if within else "`eenas list backbones` prints all"
     return BackboneError(
-        f"unknown backbone {shortened(name)}; {hint}; give a timm name, torchvision:NAME, hf:NAME_OR_FOLDER, "
-        f"{', '.join(OWN_MODELS)}, package.module:factory or ./file.py:factory"
+        f"unknown backbone {shortened(name)}; {hint}; {lists}; "
+        "others are hf:NAME_OR_FOLDER, package.module:factory and ./file.py:factory"
     )
