@@ -3,7 +3,8 @@
 import ast
 import os
 import re
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,8 @@ from eenas.tasks.text.text_task import SOURCES
 
 _MOST = 20
 """The most files of one kind that are read."""
+_KINDS: Mapping[str, Kind] = {"folder": "images", "graphs": "graphs", "npz": "images", "ts": "series", "text": "text"}
+"""The input that a kind of task has if its file cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +39,7 @@ class FoundTask:
 class FoundFiles:
     """Tasks, modules and weights in a folder, and one line for each file that looks like data and cannot be read.
 
+    `unread` are the tasks of such files: what they need, such as the name of a column, can be set in the study file.
     `backbones` are names for `backbone.name`: `./file.py:name` of modules and functions, `hf:FOLDER` of encoders.
     `weights` are paths, with the name of the backbone that the file is called after, or an empty one.
     """
@@ -44,6 +48,7 @@ class FoundFiles:
     backbones: tuple[str, ...]
     weights: tuple[tuple[str, str], ...]
     refused: tuple[str, ...]
+    unread: tuple[FoundTask, ...] = ()
 
 
 def find_files(folder: Path, home: Path | None = None) -> FoundFiles:
@@ -62,12 +67,14 @@ def find_files(folder: Path, home: Path | None = None) -> FoundFiles:
         f"{one_line(each.name)}: its name is not UTF-8; rename it" for each in entries if not _is_text(each.name)
     ]
     entries = [each for each in entries if _is_text(each.name)]
-    tasks = []
+    tasks, unread = [], []
     for spec, path in _data(folder, entries):
+        shown = _relative(path, home)
         try:
-            tasks.append(_task(spec, path, _relative(path, home)))
+            tasks.append(_task(spec, path, shown))
         except EenasError as error:
             refused.append(one_line(str(error)))
+            unread.append(FoundTask(spec=f"{spec}:{shown}", kind=_KINDS[spec], words=f"{shown}, which is not read yet"))
     encoders = [each for each in entries if (each / "config.json").is_file()]
     files = [each for each in entries if each.is_file()]
     return FoundFiles(
@@ -78,6 +85,7 @@ def find_files(folder: Path, home: Path | None = None) -> FoundFiles:
         ),
         weights=tuple((_relative(file, home), _named_after(file)) for file in files if file.suffix in WEIGHTS),
         refused=tuple(refused),
+        unread=tuple(unread),
     )
 
 
@@ -105,7 +113,7 @@ def _data(folder: Path, entries: list[Path]) -> Iterator[tuple[str, Path]]:
             trains = {each.suffix.lower() for each in found if each.stem.lower() in SOURCES["train"]}
             others = (*SOURCES["validation"], *SOURCES["test"])
             found = [each for each in found if each.stem.lower() not in others or each.suffix.lower() not in trains]
-        yield from ((kind, each) for each in found[:_MOST])
+        yield from (("graphs" if kind == "npz" and _holds_graphs(each) else kind, each) for each in found[:_MOST])
 
 
 def _holds_images(folder: Path) -> bool:
@@ -118,20 +126,22 @@ def _holds_images(folder: Path) -> bool:
     return any(is_image(name) for place in places[:_MOST] for _, _, names in os.walk(place) for name in names)
 
 
+def _holds_graphs(file: Path) -> bool:
+    """Whether an .npz file holds the edges of graphs instead of samples in one array."""
+    try:
+        with zipfile.ZipFile(file) as archive:
+            names = archive.namelist()
+    except (OSError, ValueError, zipfile.BadZipFile):
+        return False
+    return "edge_index.npy" in names and "train_x.npy" not in names
+
+
 def _task(kind: str, path: Path, shown: str) -> FoundTask:
     """Return a task, described by its content. Images of a folder are not opened. Raises TaskError."""
     if kind == "folder":
         classes = find_layout(path).roots["train"].classes
         return FoundTask(spec=f"folder:{shown}", kind="images", words=f"images in {len(classes):,} classes")
-    if kind == "npz":
-        try:
-            task = load_task(f"npz:{path}")
-        except TaskError as error:
-            if "train_x" not in str(error):
-                raise
-            kind, task = "graphs", load_task(f"graphs:{path}")
-    else:
-        task = load_task(f"{kind}:{path}")
+    task = load_task(f"{kind}:{path}")
     held = task.inputs.kind
     count = sum(len(split) for split in task.splits)
     nouns = {"text": "texts"}

@@ -38,12 +38,17 @@ def study_text(found: FoundFiles, *, name: str, backbone: str | None = None) -> 
     """Return the text of a study file called `name` on what was found, with the usual keys, set or as comments.
 
     The first task, module and weights are used, and the others stand in comments. `backbone` overrides the module.
+    Without a task, the first file that could not be read is used, so that a search says what it lacks.
     """
-    task, *others = found.tasks or (NO_DATA,)
+    task, *others = found.tasks or found.unread or (NO_DATA,)
     start = STARTS[task.kind]
     called, weights = _network(found, start, backbone)
     rest = [each for each in found.backbones if each != called]
-    unused = [path for path, _ in found.weights if path != weights]
+    unused = [
+        f"weights = {value_words(path)}  # {f'of {owner}' if owner else 'set name to the network that has them'}"
+        for path, owner in found.weights
+        if path != weights
+    ]
     trust = " --trust-code" if ".py:" in called else ""
     lines = [
         *_comment(f"A study of {task.words}: eenas search --study {shlex.quote(name)}{trust}"),
@@ -55,13 +60,15 @@ def study_text(found: FoundFiles, *, name: str, backbone: str | None = None) -> 
         "[task]",
         *_key("task.spec", task.spec, also=[f"spec = {value_words(each.spec)}  # {each.words}" for each in others]),
         *_comment_lines(f"not read: {each}" for each in found.refused),
+        *(_key("task.text_column", "text", set_=False) if task.spec.startswith("text:") else []),
+        *(_key("task.label_column", "label", set_=False) if task.spec.startswith("text:") else []),
         *(_key("task.input_size", 224, set_=False) if task.kind == "images" else []),
         *(_key("task.flip", False, set_=False) if task.kind == "images" else []),
         *(_key("task.held_out", "auto", set_=False)),
         "",
         "[backbone]",
         *_key("backbone.name", called, also=[f"name = {value_words(each)}" for each in rest]),
-        *_key("backbone.weights", weights, also=[f"weights = {value_words(each)}" for each in unused]),
+        *_key("backbone.weights", weights, also=unused),
         *_key("backbone.cut_points", "blocks", set_=False),
         "",
         "[prepare]",

@@ -158,6 +158,43 @@ def test_every_comment_of_a_key_is_a_key_that_loads(tmp_path: Path, kind: str) -
     assert settings.search.timeout == 3600.0
 
 
+@pytest.mark.parametrize(
+    ("name", "spec", "lacks"),
+    [
+        ("reviews.csv", "text:reviews.csv", "set task.label_column"),
+        ("waves.npz", "npz:waves.npz", "the array 'train_x' is missing"),
+        ("graphs.npz", "graphs:graphs.npz", "the array 'y' is missing"),
+    ],
+)
+def test_data_that_cannot_be_read_yet_are_the_task_and_no_others(
+    tmp_path: Path, name: str, spec: str, lacks: str
+) -> None:
+    (tmp_path / "net.py").write_text(NET)
+    if name.endswith(".csv"):
+        rows = "".join(f"{n},mail {n},{'ab'[n % 2]}\n" for n in range(40))
+        (tmp_path / name).write_text(f"id,review,stars\n{rows}")
+    elif name == "waves.npz":
+        np.savez(tmp_path / name, series=np.zeros((40, 1, 30)), stars=np.arange(40) % 2)
+    else:
+        np.savez(tmp_path / name, x=np.ones((4, 1)), edge_index=np.zeros((2, 1), int), batch=np.zeros(4, int))
+    text = started(tmp_path)
+    settings, home = load_settings(tmp_path / "study.toml")
+    assert settings.task.spec == spec
+    assert "# not read: " in text
+    assert lacks in " ".join(text.replace("\n# ", " ").split())
+    with pytest.raises(TaskError, match=lacks):
+        load_task(settings.task, relative_to=home)
+    if name.endswith(".csv"):
+        whole = text.replace('# label_column = "label"', 'label_column = "stars"')
+        (tmp_path / "study.toml").write_text(whole)
+        assert load_task(load_settings(tmp_path / "study.toml")[0].task, relative_to=home).classes == ("a", "b")
+
+
+def test_weights_of_no_known_network_are_offered_with_what_they_need(tmp_path: Path) -> None:
+    (tmp_path / "mine.pt").write_bytes(b"")
+    assert '# weights = "mine.pt"  # set name to the network that has them' in started(tmp_path)
+
+
 def test_an_empty_folder_gives_a_study_of_the_digits_and_a_missing_one_an_error(tmp_path: Path) -> None:
     assert 'spec = "digits"' in started(tmp_path)
     with pytest.raises(TaskError, match="cannot be read"):

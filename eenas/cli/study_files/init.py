@@ -43,7 +43,10 @@ def init(
     lines += [f"{each}: a network" for each in found.backbones]
     lines += [f"{each}: weights" + (f" of {owner}" if owner else "") for each, owner in found.weights]
     lines += [f"not read: {each}" for each in found.refused]
-    for line in lines or [f"{folder}: holds no data and no network; the study uses the embedded digits"]:
+    if not (found.tasks or found.unread):
+        lacks = "no data" if lines else "no data and no network"
+        lines.append(f"{folder}: holds {lacks}; the study uses the embedded digits")
+    for line in lines:
         out().print(Text(one_line(line)), soft_wrap=True)
     out().print(Text(one_line(f"written: {path}")), soft_wrap=True)
     trusted = any(".py:" in each for each in found.backbones) and backbone is None

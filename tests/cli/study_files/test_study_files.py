@@ -40,3 +40,14 @@ def test_a_study_file_is_written_once(call, tmp_path):
     assert again.err == f"error: {file}: exists; give another file with --out, or remove it\n"
     assert call("init", tmp_path, "--backbone", "resnet18", "--out", tmp_path / "other.toml").status == 0
     assert 'name = "resnet18"' in (tmp_path / "other.toml").read_text(encoding="utf-8")
+
+
+def test_a_study_on_the_digits_is_announced(call, tmp_path):
+    assert call("init", tmp_path).out.startswith(f"{tmp_path}: holds no data and no network; the study uses the")
+    (tmp_path / "mine.pt").write_bytes(b"")
+    answer = call("init", tmp_path, "--out", tmp_path / "other.toml")
+    assert f"{tmp_path}: holds no data; the study uses the embedded digits" in answer.out.splitlines()
+    (tmp_path / "a.csv").write_text("a,b\n1,2\n")
+    answer = call("init", tmp_path, "--out", tmp_path / "third.toml")
+    assert "embedded digits" not in answer.out
+    assert 'spec = "text:a.csv"' in (tmp_path / "third.toml").read_text(encoding="utf-8")
