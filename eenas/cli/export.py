@@ -58,7 +58,7 @@ def export(
     \b
     Examples:
       eenas export runs/resnet50-digits-trial7 model --format onnx
-      eenas export model --network "trial 7" --single-file
+      eenas export model --network "trial 7" --format onnx --single-file
     """
     source = one_of(network=network, trial=trial, design=design)
     if len(paths) != (1 if source else 2):

@@ -166,7 +166,6 @@ class RecordingSource:
         )
 
     def _of_study(self, name: str) -> DecidedTable:
-        self._check_unused(f"the study {shortened(name)}", "data", "split")
         try:
             results = open_results(self.storage, name, trust_code=self.trust_code)
         except EenasError as error:
@@ -174,6 +173,7 @@ class RecordingSource:
                 f"{shortened(name)}: no such file or folder, and no study of this name ({error}); give a table, a "
                 "model, a run or a study"
             ) from None
+        self._check_unused(f"the study {shortened(name)}", "data", "split")
         item = drawn_item(results, None if self.network is None else Choice(network=self.network))
         store = existing_store(self.storage, self.artifacts, trust_code=self.trust_code)
         picked = load_picked(results, item, store)

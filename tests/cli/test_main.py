@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -72,6 +73,24 @@ def test_every_verb_explains_itself_with_two_examples_and_its_page(call, verb):
     assert max(map(len, answer.out.splitlines())) <= 100
     listed = next(line for line in call("--help").out.splitlines() if line.strip().startswith(f"{verb} "))
     assert listed[-4:].count(".") == 1, "the first line of a verb's help must not be cut off in the list of verbs"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_examples_of_the_help_have_flags_and_arguments_that_the_verb_takes(call, verb):
+    import click
+    from typer.main import get_command
+
+    from eenas.cli.main import app
+
+    command = get_command(app).commands[verb]
+    examples = re.findall(rf"^    eenas {verb}\b(.*)$", call(verb, "--help").out, re.MULTILINE)
+    assert len(examples) == 2
+    for example in examples:
+        words = shlex.split(example.split(" > ")[0])
+        with command.make_context(verb, words, parent=click.Context(get_command(app))):
+            pass
+        if verb == "export" and "--single-file" in words:
+            assert words[words.index("--format") + 1] == "onnx", "a single file is an ONNX model"
 
 
 @pytest.mark.parametrize(

@@ -59,12 +59,20 @@ def test_what_a_source_does_not_use_is_refused(exported, tmp_path):
         (file, {"split": "tst"}),
         (table, {"network": "trial 1"}),
         (exported, {"network": "trial 1"}),
-        ("digits-none", {"data": TASK}),
-        ("digits-none", {"split": "train"}),
     ):
         with pytest.raises(PolicyError, match=f"'{next(iter(given))}' has no effect; leave it out"):
             RecordingSource(**given).read(source)
     assert len(RecordingSource(split="test").read(file)) == 1
+    for read in (RecordingSource.read, RecordingSource.decided):
+        with pytest.raises(PolicyError, match="'model/': no such file or folder, and no study of this name"):
+            read(RecordingSource(data=TASK, storage=f"sqlite:///{tmp_path}/none.db"), "model/")
+
+
+def test_a_study_has_samples_of_its_own(smallest_study):
+    storage, name = smallest_study.storage, smallest_study.results.name
+    for given in ({"data": TASK}, {"split": "train"}):
+        with pytest.raises(PolicyError, match=f"the study '{name}': .*'{next(iter(given))}' has no effect; leave it"):
+            RecordingSource(storage=storage, **given).read(name)
 
 
 def test_unknown_options_are_named():
