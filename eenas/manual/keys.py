@@ -76,7 +76,9 @@ def find_keys(asked: str) -> tuple[KeyText, ...]:
         return tuple(found)
     known = [each.key for each in keys()]
     lasts = [each.key.rpartition(".")[2] for each in keys()]
-    raise SpecError(f"no file has the key {shortened(asked)}; {nearest(asked, [*known, *lasts])}")
+    near = nearest(asked, [*known, *lasts])
+    advice = "" if near.startswith("nearest") else "; `eenas explain` lists all"
+    raise SpecError(f"no file has the key {shortened(asked)}; {near}{advice}")
 
 
 def _is_like(key: str, wanted: Sequence[str]) -> bool:

@@ -25,6 +25,7 @@ def test_a_miss_is_one_line_with_the_nearest_names(call):
     answer = call("explain", "trails")
     assert answer.status == 2
     assert answer.err == "error: no file has the key 'trails'; nearest: 'trials', 'train', 'threads'\n"
+    assert call("explain", "zzzz").err.endswith(" known names is close; `eenas explain` lists all\n")
 
 
 def test_a_study_file_is_written_once(call, tmp_path):
