@@ -1,5 +1,6 @@
 """Loading a task by its name: an embedded task, a folder, an array file, or a function of the user."""
 
+import importlib.util
 import inspect
 import os
 from dataclasses import replace
@@ -129,7 +130,7 @@ def _load(spec: TaskSpec, trust_code: bool, relative_to: Path | None, listener: 
         if kind == "npz":
             return npz_task(path, spec.splits, input_size=size, flip=flip, spec=spec)
         return folder_task(path, spec.splits, input_size=size, flip=flip, spec=spec, listener=listener)
-    if is_reference(spec.spec):
+    if is_reference(spec.spec) and not (place and _is_misspelt(kind, place, relative_to)):
         return _call(load_object(spec.spec, trust_code=trust_code, relative_to=relative_to), spec)
     if kind == "nodes" or spec.spec == "block_model":
         raise TaskError(
@@ -152,6 +153,12 @@ def _check_keys(spec: TaskSpec, kind: str) -> None:
     ):
         if there and kind != of:
             raise TaskError(f"task.{key} is for {of}:PATH, but the task is {shortened(spec.spec)}; leave it out")
+
+
+def _is_misspelt(kind: str, place: str, relative_to: Path | None) -> bool:
+    """Whether `kind` is no module, but nearly a kind of data, and `place` a path, as in `foldr:photos`."""
+    is_near = nearest(kind, PATHS).startswith("nearest")
+    return is_near and os.path.exists(_find(place, relative_to)) and importlib.util.find_spec(kind) is None
 
 
 def _find(place: str, relative_to: Path | None) -> Path:

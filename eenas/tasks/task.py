@@ -217,7 +217,9 @@ def assemble(
     Raises TaskError if there are fewer than two classes, a source lacks a class, or the splits do not fit.
     """
     if len(classes) < 2:
-        raise TaskError(f"a task needs at least two classes, got {len(classes)} ({', '.join(classes)})")
+        raise TaskError(
+            f"a task needs at least two classes, got {len(classes)} ({', '.join(classes)}); add samples of another"
+        )
     for source, (_, labels) in sources.items():
         absent = np.flatnonzero(np.bincount(labels, minlength=len(classes)) == 0)
         if len(absent):

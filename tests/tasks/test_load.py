@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from eenas.errors import PluginError, TaskError
+from eenas.errors import EenasError, PluginError, TaskError
 from eenas.tasks.images.image_input import image_input
 from eenas.tasks.load import given_task, load_task
 from eenas.tasks.spec import SplitSpec, SplitsSpec, TaskSpec
@@ -144,3 +144,15 @@ def test_data_for_a_network_that_is_there_are_scaled_by_its_white_and_not_their_
         given_task(task, skip_bad=True)
     with pytest.raises(TaskError, match=r"task\.skip_bad is for folder:PATH, but the task is 'digits'"):
         given_task("digits", skip_bad=True)
+
+
+def test_a_misspelt_kind_of_data_is_no_code_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "photos").mkdir()
+    with pytest.raises(TaskError, match=r"unknown task 'foldr:photos'; nearest: 'folder'"):
+        load_task(TaskSpec(spec="foldr:photos"))
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "text_tasks.py").write_text("")
+    for reference in ("foldr:absent", "text_tasks:photos"):
+        with pytest.raises(EenasError, match="--trust-code"):
+            load_task(TaskSpec(spec=reference))

@@ -70,7 +70,7 @@ class NodeTask:
         if names is None:
             names = tuple(str(number) for number in range(int(numbers.max(initial=-1)) + 1))
         if len(names) < 2:
-            raise TaskError(f"{name}: a task needs at least two classes, got {len(names)}")
+            raise TaskError(f"{name}: a task needs at least two classes, got {len(names)}; give labels that differ")
         rows = _by_masks(masks, given, names, splits) if masks else _by_splits(known, given, names, splits)
         facts = [GraphValues(graph).digest, given.tolist(), list(names), {key: rows[key].tolist() for key in rows}]
         return cls(name=name, classes=names, graph=graph, labels=given, rows=rows, digest=digest(facts))

@@ -124,7 +124,10 @@ def _json_lines(text: str, path: Path) -> tuple[list[str], list[dict[str, Any]]]
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            raise TaskError(f"{one_line(str(path))}: line {number} is not JSON ({shortened_error(error)})") from None
+            raise TaskError(
+                f"{one_line(str(path))}: line {number} is not JSON ({shortened_error(error)}); write an object with "
+                "text and label in each line"
+            ) from None
         if not isinstance(row, dict):
             raise TaskError(
                 f"{one_line(str(path))}: line {number} must be a JSON object with text and label, got {shortened(row)}"
