@@ -107,4 +107,4 @@ def train(
         write_json(report_json(report))
         return
     print_report(report, out())
-    suggest("export", str(report.folder), "model", trust_code=trust_code)
+    suggest("export", str(report.folder), "model", **options.study_flags(storage, None, trust_code=trust_code))

@@ -117,6 +117,20 @@ def test_a_shell_gets_its_completion(shell):
     assert "EENAS_COMPLETE" in done.stdout.upper()
 
 
+@pytest.mark.parametrize("job", ["slurm", "kubernetes", "ray"])
+def test_a_job_file_explains_itself_with_two_examples_that_work(call, job, tmp_path, monkeypatch):
+    shown = call("cluster", job, "--help").out
+    assert f"Page: {VERB_PAGES[job]}" in shown
+    examples = re.findall(rf"^    eenas (cluster {job}\b.*)$", shown, re.MULTILINE)
+    assert len(examples) == 2
+    for number, example in enumerate(examples):
+        (folder := tmp_path / str(number)).mkdir()
+        monkeypatch.chdir(folder)
+        answer = call(*shlex.split(example))
+        assert answer.status == 0, answer.err
+        assert list(folder.iterdir())
+
+
 def test_a_verb_of_the_study_explains_itself_with_an_example(call):
     answer = call("study", "fidelity", "--help")
     assert answer.status == 0

@@ -183,7 +183,13 @@ def test_train_hands_over_the_choice(call, library):
     assert options["out"] == Path("runs/x")
     assert options["overrides"] == ("full_training.epochs=3",)
     assert "500 test samples" in answer.out
-    assert "next: eenas export runs/one model" in answer.err
+    assert "next: eenas export runs/one model\n" in answer.err
+
+
+def test_train_names_the_storage_of_the_study_in_the_next_command(call, library):
+    library("eenas.runs.full_training.train", report())
+    answer = call("train", "--storage", "sqlite:///other.db")
+    assert "next: eenas export runs/one model --storage sqlite:///other.db\n" in answer.err
 
 
 def test_train_takes_a_confidence_with_any_choice(call, library):

@@ -176,6 +176,22 @@ def test_leases_are_listed_while_they_are_held(kept: Kept) -> None:
     assert status(kept.url).leases == ()
 
 
+def test_who_waits_is_said_of_one_lease_and_left_to_the_workers_where_several_are_held(kept: Kept) -> None:
+    kept.work("far-host:8", doing="waiting for another worker: measuring the backbone")
+    shown = []
+    for name in ("latency/x", "bank/y"):
+        kept.database.insert(LEASES, {"name": name, "holder": "far-host:7#a", "beat": 3})
+        written = io.StringIO()
+        print_status(Screen(file=written, width=200), status(kept.url))
+        shown.append(written.getvalue())
+    one, two = shown
+    assert "who waits" in one
+    assert one.count("far-host:8") == 2
+    assert "who waits" not in two
+    assert two.count("far-host:8") == 1
+    assert "waiting for another worker: measuring the backbone" in two
+
+
 def test_the_lease_of_a_killed_worker_is_no_work_in_progress(kept: Kept) -> None:
     for holder, beats in ((f"{socket.gethostname()}:{2**22 + 1}#a", 0), ("far-host:7#b", 3)):
         kept.database.insert(LEASES, {"name": f"bank/{beats}", "holder": holder, "beat": beats})

@@ -53,8 +53,10 @@ def slurm(
 
     All other flags are those of eenas search.
 
-    Example: eenas cluster slurm --workers 8 --backbone resnet50 --trials 200 --storage postgresql://host/db
-    --artifacts /shared/study
+    \b
+    Examples:
+      eenas cluster slurm --backbone resnet50 --storage postgresql://host/db --artifacts /shared
+      eenas cluster slurm --workers 1 --time 12:00:00 --backbone resnet50 --trials 200
     """
     job = _job(context.args, workers=workers, gpus=gpus, cpus=cpus, memory=memory)
     chosen = SlurmOptions(time=time, before=before, partition=partition, account=account, constraint=constraint)
@@ -89,7 +91,10 @@ def kubernetes(
 
     All other flags are those of eenas search; --storage and --artifacts are those of the manifest.
 
-    Example: eenas cluster kubernetes --image registry.org/eenas:1.0 --workers 8 --backbone resnet50 --trials 200
+    \b
+    Examples:
+      eenas cluster kubernetes --image registry.org/eenas:1.0 --backbone resnet50 --trials 200
+      eenas cluster kubernetes --image registry.org/eenas:1.0 --workers 8 --gpus 0 --backbone resnet18
     """
     job = _job(context.args, in_image=True, workers=workers, gpus=gpus, cpus=cpus, memory=memory)
     chosen = KubernetesOptions(image=image, namespace=namespace, disk=disk, storage_class=storage_class)
@@ -118,8 +123,10 @@ def ray(
 
     All other flags are those of eenas search.
 
-    Example: eenas cluster ray --address http://head:8265 --workers 8 --backbone resnet50 --trials 200
-    --storage postgresql://host/db --artifacts /shared/study
+    \b
+    Examples:
+      eenas cluster ray --backbone resnet50 --storage postgresql://host/db --artifacts /shared
+      eenas cluster ray --address http://head:8265 --workers 1 --backbone resnet50 --trials 200
     """
     job = _job(context.args, workers=workers, gpus=gpus, cpus=cpus)
     chosen = RayOptions(address=address, runtime_env=runtime_env)

@@ -25,10 +25,11 @@ def print_status(console: Screen, status: StudyStatus) -> None:
         console.print()
         console.print(made)
     if status.leases:
-        made = table("Shared work in progress", "what", "worker", "who waits")
+        waiting = ", ".join(each.worker.name for each in status.workers if each.waits_for)
+        for_it = (waiting,) if len(status.leases) == 1 else ()  # else each worker says what it waits for
+        made = table("Shared work in progress", "what", "worker", *(("who waits",) if for_it else ()))
         for lease in status.leases:
-            waiting = [each.worker.name for each in status.workers if each.waits_for]
-            made.add_row(lease.name, lease.worker, ", ".join(waiting))
+            made.add_row(lease.name, lease.worker, *for_it)
         console.print(made)
 
 
