@@ -80,6 +80,7 @@ class Program:
 def _run(code: str, arguments: list[str], files: tuple[Path, Path], cwd: Path | None, environment: dict) -> None:
     for number, file in enumerate(files, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_APPEND), number)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
     import torch
 
     torch.set_num_threads(1)

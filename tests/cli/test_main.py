@@ -175,6 +175,8 @@ def test_control_c_while_the_command_is_loaded_ends_it_without_a_traceback():
     code = """
 import importlib.abc, os, signal, sys
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+
 class Interrupting(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path, target=None):
         if name == "rich":
@@ -191,6 +193,7 @@ main()
 def test_control_c_is_an_exception_again_when_a_verb_runs():
     code = """
 import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from eenas.__main__ import main
 sys.argv = ["eenas", "--version"]
 try:

@@ -191,7 +191,9 @@ def test_sigint_ends_a_search_cleanly(tmp_path):
     finally:
         process.kill()
     assert "Traceback" not in process.err
-    assert "RUNNING" not in states(tmp_path)
+    found = states(tmp_path)
+    assert "RUNNING" not in found
+    assert 1 <= found.count("COMPLETE") < TRIALS
 
 
 def test_two_workers_share_one_study(tmp_path):
