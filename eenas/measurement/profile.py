@@ -5,6 +5,7 @@ import functools
 import hashlib
 import importlib.metadata
 import inspect
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -104,6 +105,17 @@ class Profile:
         if self.plain_latency is None or self.total_latency is None:
             return None
         return min(self.plain_latency.median_ms, self.total_latency.median_ms)
+
+    @property
+    def reached_ms(self) -> tuple[float, ...]:
+        """The median latency in ms up to each cut point and to the end of the chain. Empty if it was not measured.
+
+        By noise a part timed alone may be slower than a longer one; here more work never takes less time.
+        """
+        if self.total_latency is None or len(self.latency_ms) != len(self.cut_points):
+            return ()
+        times = (*self.latency_ms, self.total_latency)
+        return tuple(itertools.accumulate((each.median_ms for each in times), max))
 
     def index(self, name: str) -> int:
         """Return the position of a cut point. Raises CutError with the nearest names."""

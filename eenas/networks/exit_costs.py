@@ -107,8 +107,7 @@ def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]
 
     None if any part was not timed.
     """
-    timed = len(profile.latency_ms) == len(profile.cut_points)
-    if not timed or profile.total_latency is None or profile.decision is None:
+    if not profile.reached_ms or profile.total_latency is None or profile.decision is None:
         return None
     joints, decision = profile.joints, profile.decision.median_ms
     if not at:  # the plain backbone, by the module or by its chain, whichever is faster: there is no policy to ask
@@ -120,12 +119,11 @@ def _latency(at: Sequence[int], profile: Profile, branches: Sequence[BranchCost]
             return None
         # a branch shares the call of its segment's program
         wait += max(branch.latency.median_ms - (joints.call_ms if joints else 0.0), 0.0) + decision
-        times.append(profile.latency_ms[index].median_ms + wait)
+        times.append(profile.reached_ms[index] + wait)
         wait += joints.cut_ms[index] if joints else 0.0
     # with joined programs the policy also runs at the final exit, to give the answer
-    times.append(profile.total_latency.median_ms + wait + (decision if joints else 0.0))
-    # By noise a prefix timed alone may be slower than a longer one; more work never takes less time.
-    return np.maximum.accumulate(np.array(times))
+    times.append(profile.reached_ms[-1] + wait + (decision if joints else 0.0))
+    return np.array(times)
 
 
 def _static_latency(index: int, profile: Profile, branch: BranchCost) -> NDArray[np.float64] | None:
@@ -133,9 +131,9 @@ def _static_latency(index: int, profile: Profile, branch: BranchCost) -> NDArray
 
     None if any part was not timed.
     """
-    if not profile.latency_ms or profile.decision is None or branch.latency is None:
+    if not profile.reached_ms or profile.decision is None or branch.latency is None:
         return None
     call, decision = (profile.joints.call_ms, profile.decision.median_ms) if profile.joints else (0.0, 0.0)
     entry = profile.joints.entry_ms if profile.joints else 0.0
-    time = profile.latency_ms[index].median_ms + entry + max(branch.latency.median_ms - call, 0.0) + decision
+    time = profile.reached_ms[index] + entry + max(branch.latency.median_ms - call, 0.0) + decision
     return np.array([time])

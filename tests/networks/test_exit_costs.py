@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eenas.backbones.cut_points import CutPoint
 from eenas.backbones.features import FeatureShape
@@ -14,6 +15,7 @@ from eenas.measurement.costs.own_cost import OwnCost
 from eenas.measurement.latency import Latency
 from eenas.measurement.profile import BranchCost, Profile
 from eenas.measurement.runtime import Joints
+from eenas.measurement.tiers.part_times import part_times
 from eenas.networks.exit_costs import exit_costs
 from eenas.policies.costs import CostFacts
 from tests.smallest_networks import small_design
@@ -80,8 +82,26 @@ def test_without_branches_the_backbone_alone_counts():
 
 def test_noise_never_makes_more_work_quicker():
     found = exit_costs(design("a", "b"), profile((5.0, 3.0, 6.0)), [cost(1, 1, 0.5), cost(1, 1, 0.25)])
-    assert (np.diff(found.costs["latency"]) >= 0).all()
-    assert found.costs["latency"][1] == pytest.approx(5.75)
+    assert found.costs["latency"].tolist() == pytest.approx([5.75, 6.25, 11.25])
+
+
+@given(
+    prefixes=st.tuples(*(st.floats(0.01, 20.0) for _ in "abc")),
+    names=st.sampled_from(["a", "b", "c", "ab", "ac", "bc", "abc"]),
+    joints=st.sampled_from([None, Joints(cut_ms=(0.1, 0.2, 0.3), call_ms=0.125, entry_ms=0.0625)]),
+)
+def test_the_parts_of_tiers_add_up_to_the_latency_of_each_exit(prefixes, names, joints):
+    timed = replace(profile(prefixes), joints=joints)
+    branches = [cost(1, 1, 0.5), cost(1, 1, 0.25), cost(1, 1, 0.375)][: len(names)]
+    at = tuple("abc".index(name) for name in names)
+    parts = part_times(timed, at, branches)
+    ends = [*at, 3]
+    summed = [
+        parts.entry_ms + parts.segments_ms[: end + 1].sum() + parts.exits_ms[: k + 1].sum()
+        for k, end in enumerate(ends)
+    ]
+    latency = exit_costs(design(*names), timed, branches).costs["latency"]
+    assert latency.tolist() == pytest.approx(summed)
 
 
 def test_latency_is_left_out_where_any_part_was_not_timed():

@@ -69,8 +69,7 @@ def part_times(
     network count it: a segment behind a branch begins with joining two programs, where segments are programs of their
     own. A `static` network ends with its only branch. Raises MeasurementError if a part was not timed.
     """
-    timed = len(profile.latency_ms) == len(profile.cut_points)
-    if not timed or profile.total_latency is None or profile.decision is None:
+    if not profile.reached_ms or profile.total_latency is None or profile.decision is None:
         raise MeasurementError(f"tiers need the latency of {profile.backbone}, which was not measured; measure it")
     if profile.total_latency.batch != 1:
         raise MeasurementError(
@@ -78,7 +77,7 @@ def part_times(
             "with latency.batch = 1"
         )
     joints, decision = profile.joints, profile.decision.median_ms
-    reached = [*(each.median_ms for each in profile.latency_ms), profile.total_latency.median_ms]
+    reached = profile.reached_ms
     segments = segments_of(np.array(reached[: at[0] + 1] if static else reached))
     exits = []
     for index, branch in zip(at, branches, strict=True):

@@ -144,7 +144,7 @@ def _branch_costs(
     passed, found = entry, []
     for index, latency in zip(at, reached, strict=False):  # the final exit has no branch
         own = decision if joints is not None or not static else 0.0
-        alone = max(latency - profile.latency_ms[index].median_ms - passed - own, 0.0)
+        alone = max(latency - profile.reached_ms[index] - passed - own, 0.0)
         found.append(BranchCost(macs=0, parameters=0, latency=_timed(profile, alone + call)))
         passed += alone + own + (joints.cut_ms[index] if joints is not None else 0.0)
     return tuple(found)
