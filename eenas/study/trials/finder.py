@@ -63,13 +63,10 @@ class Finder:
         context = self._context
         key = f"placement/{digest([*self._conditions, self._cap, dict(values), [_key(each) for each in candidates]])}"
 
-        def make() -> Found:
-            table = context.cache.get(key)
-            if table is None:
-                table = context.cache.put(key, _found_table(self._choose(candidates, values)))
-            return _read_found(table)
+        def make() -> dict[str, Any]:
+            return _found_table(self._choose(candidates, values))
 
-        found = context.leases.once(key, "choosing a placement", make)
+        found = _read_found(context.cache.once(key, "choosing a placement", make))
         for note in found.notes:
             context.listener(Notice(note))
         return found
