@@ -1,6 +1,7 @@
 """The objective of one worker: what is recorded, when, and which errors end a trial, a study or nothing."""
 
 import gc
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,7 @@ from optuna.trial import TrialState
 from eenas.branches.fc import Fc
 from eenas.branches.pool_fc import PoolFc
 from eenas.designs.design import Placed
-from eenas.errors import DivergedError, InfeasibleError, MachineError, StudyError
+from eenas.errors import DivergedError, InfeasibleError, MachineError, StorageError, StudyError
 from eenas.policies.costs import CostValues
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.records.claims import Claims
@@ -285,3 +286,24 @@ def test_the_best_so_far_grows_with_what_a_trial_reached_and_is_the_same_for_a_l
     area = (1.1 - 0.4) * (1.0 - 0.25)  # the plain backbone knows nothing and adds nothing
     assert run.objective.best_so_far() == f"hypervolume {area:.3f}, 100.0 % at 50 % MACs" != before
     assert Objective(run.opened).best_so_far() == run.objective.best_so_far()
+
+
+def test_a_trial_is_kept_once_when_the_server_was_away_in_the_middle(run, monkeypatch):
+    turn, lost = run.objective.turn, []
+    real = turn.end
+
+    def end(record, points):
+        if not lost:
+            lost.append(record.number)
+            raise StorageError("the server is away")
+        real(record, points)
+
+    monkeypatch.setattr(turn, "end", end)
+    monkeypatch.setattr(turn, "has_server", lambda number, trouble: True)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        (trial,) = run(ONE)
+    assert lost == [0]
+    assert trial.state == TrialState.COMPLETE
+    assert run.record(0).state == "complete"
+    assert [str(each.message) for each in heard if "constraint" in str(each.message)] == []

@@ -211,7 +211,7 @@ class Objective:
 
     def _keep(self, trial: optuna.Trial, record: TrialRecord) -> None:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # of Optuna, for one that was set before an outage
+            warnings.filterwarnings("ignore", "The constraint value is ignored", UserWarning)  # set before an outage
             for key, value in {"buildable": 0.0, **record.violations}.items():
                 trial.set_constraint(key, value)
         trial.set_user_attr("state", record.state)

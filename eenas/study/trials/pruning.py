@@ -16,8 +16,6 @@ STARTUP = 5
 QUANTILE = 0.25
 ENDED = 2
 """The number of trials that must have ended before their usual rise is used."""
-
-
 LATE = 1000
 """A worker that runs misses the curve of a trial that ends after the one that began this many trials later."""
 
