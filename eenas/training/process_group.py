@@ -14,6 +14,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from eenas.backbones.extra_state import split_state
 from eenas.errors import DeviceError, EenasError, TrainingError
+from eenas.training.sharding.gloo_threads import await_gloo_threads
 from eenas.training.sharding.rendezvous import fresh_store
 
 T = TypeVar("T")
@@ -124,6 +125,7 @@ def open_process_group(device_type: str) -> Iterator[ProcessGroup]:
         distributed.barrier()  # a process that ends while another one still talks to it aborts
     finally:
         distributed.destroy_process_group()
+        await_gloo_threads()
 
 
 def _number(name: str, default: int) -> int:

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +12,8 @@ from torch import nn
 
 from eenas.errors import TrainingError
 from eenas.training.process_group import ProcessGroup, open_process_group
+from eenas.training.sharding import gloo_threads
+from eenas.training.sharding.gloo_threads import await_gloo_threads
 
 SCRIPT = """
 import json, sys
@@ -84,6 +87,44 @@ with open_process_group("cpu") as group:
 (folder / f"{found['rank']}.json").write_text(json.dumps(found))
 """
 
+STARVED = """
+import os, socket, sys
+from pathlib import Path
+import torch
+from torch import nn
+from eenas.training.process_group import open_process_group
+def member(rank, port):
+    os.environ.update(WORLD_SIZE="2", RANK=str(rank), LOCAL_RANK=str(rank), MASTER_ADDR="127.0.0.1",
+                      MASTER_PORT=str(port))
+    with open_process_group("cpu") as group:
+        module = nn.Linear(3, 4)
+        model = group.wrap(module, torch.device("cpu"))
+        threads = [task for task in Path("/proc/self/task").iterdir() if "gloo_runloop" in (task / "comm").read_text()]
+        os.sched_setscheduler(int(threads[0].name), os.SCHED_IDLE, os.sched_param(0))
+        for _ in range(5):
+            group.match(module)
+    return model  # it keeps the group alive until the interpreter ends
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+parent, busy = os.getpid(), os.fork()
+while busy == 0 and os.getppid() == parent:
+    pass
+if busy == 0:
+    os._exit(0)
+codes = []
+for _ in range(4):
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    ranks = []
+    for rank in (0, 1):
+        ranks.append(os.fork())
+        if ranks[-1] == 0:
+            kept = member(rank, port)
+            sys.exit(0)
+    codes += [os.waitstatus_to_exitcode(os.waitpid(rank, 0)[1]) for rank in ranks]
+os.kill(busy, 9)
+print(*codes)
+"""
+
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory):
@@ -133,6 +174,53 @@ def test_strategies_keep_the_weights_of_both_alike(two):
         assert first == second
         assert first["moved"]
         assert first["samples"] % 16 == 0
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "SCHED_IDLE"), reason="only Linux runs threads when nothing else wants to run")
+def test_processes_end_well_even_if_threads_of_gloo_are_late():
+    """Without the wait for these threads, most of the processes abort on their way out."""
+    done = subprocess.run(
+        [sys.executable, "-c", STARVED],
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.stdout.split() == ["0"] * 8, done.stderr[-2000:]
+
+
+class Threads:
+    """A folder like /proc/self/task with threads whose states are given look by look."""
+
+    def __init__(self, folder: Path, **states: str) -> None:
+        self.looks = 0
+        self._folder, self._states = folder, states
+        self._write()
+
+    def glob(self, pattern: str) -> list[Path]:
+        self.looks += 1
+        self._write()
+        return list(self._folder.glob(pattern))
+
+    def _write(self) -> None:
+        for number, (name, states) in enumerate(self._states.items()):
+            (self._folder / f"{number}").mkdir(exist_ok=True)
+            state = states[min(self.looks, len(states) - 1)]
+            (self._folder / f"{number}/stat").write_text(f"{number} ({name}) {state} 1 2 3")
+
+
+def test_threads_of_gloo_are_awaited_until_they_sleep_for_long(tmp_path):
+    threads = Threads(tmp_path, pt_gloo_runloop="RRSSRDSSSSSS", python="R")
+    assert await_gloo_threads(threads)
+    assert threads.looks == 10  # the last five saw it asleep; the first letter is from before them
+
+
+def test_threads_of_gloo_that_never_sleep_are_awaited_for_a_while(tmp_path, monkeypatch):
+    monkeypatch.setattr(gloo_threads, "_PATIENCE", 0.05)
+    assert not await_gloo_threads(Threads(tmp_path, pt_gloo_runloop="R"))
+    assert await_gloo_threads(tmp_path / "elsewhere")
 
 
 def test_a_process_by_itself_needs_nobody(monkeypatch):
