@@ -1,6 +1,8 @@
 """`eenas serve`: answer requests of the Open Inference Protocol with exported models."""
 
 import logging
+import os
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -114,4 +116,7 @@ def serve(
     logging.getLogger("uvicorn").setLevel(logging.CRITICAL)
     metrics = ServingMetrics()
     found = open_models(named_folders(models), opening, limits, metrics)
-    run(Service(found, limits, metrics), address, listener=Lines(say))
+    if not run(Service(found, limits, metrics), address, listener=Lines(say)):
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)  # an interpreter that ends beside a thread inside C++ aborts

@@ -1,20 +1,36 @@
 """`eenas serve`: a process that answers, stops gracefully, and refuses settings that cannot work."""
 
+import json
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from typer.testing import CliRunner
 
 from eenas.cli.main import app
+from eenas.programs.remote.open_inference import InferenceRequest, encode_inference_request
+from tests.exported import images
 from tests.processes import Program
 
 CODE = "from eenas.cli.main import main; main()"
+ENDLESS = f"""
+import sys, time, torch
+from eenas.deployment.serving.engine import Engine
+def endless(engine, k, block):
+    print("begun", file=sys.stderr, flush=True)
+    values, end = torch.ones(300, 300), time.monotonic() + 60
+    while time.monotonic() < end:
+        values @ values
+Engine._ran_segment = endless
+{CODE}
+"""
 
 
 def said(*arguments):
@@ -24,15 +40,19 @@ def said(*arguments):
     return " ".join(found.output.split())
 
 
+def until_said(program, pattern):
+    for _ in range(6000):
+        if (found := re.search(pattern, program.err)) or program.ended:
+            break
+        time.sleep(0.02)
+    assert found, program.err
+    return found
+
+
 def test_a_process_answers_and_ends_with_0_on_sigterm(exported):
     program = Program(CODE, "serve", exported, "--port", 0, "--grpc-port", 0, "--threads", 1)
     try:
-        for _ in range(6000):
-            found = re.search(r"serving model on (http://127\.0\.0\.1:\d+) and grpc://", program.err)
-            if found or program.ended:
-                break
-            time.sleep(0.02)
-        assert found, program.err
+        found = until_said(program, r"serving model on (http://127\.0\.0\.1:\d+) and grpc://")
         with urllib.request.urlopen(f"{found[1]}/v2/health/ready") as answer:
             assert answer.status == 200
         program.send(signal.SIGTERM)
@@ -40,6 +60,39 @@ def test_a_process_answers_and_ends_with_0_on_sigterm(exported):
         assert "stopping" in program.err
     finally:
         program.kill()
+
+
+def test_a_process_ends_with_0_beside_a_segment_that_does_not_end(exported):
+    words = [
+        sys.executable,
+        "-c",
+        ENDLESS,
+        "serve",
+        str(exported),
+        "--port",
+        "0",
+        "--no-grpc",
+        "--stop",
+        "1",
+        "--workers",
+        "1",
+    ]
+    body = encode_inference_request(InferenceRequest(inputs={"image": images()[0][:2]}))
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as process, ThreadPoolExecutor() as pool:
+        try:
+            address = process.stderr.readline().split()[-1]
+            request = urllib.request.Request(f"{address}/v2/models/model/infer", data=body.data, headers=body.headers)
+            answer = pool.submit(urllib.request.urlopen, request)
+            assert process.stderr.readline() == "begun\n"
+            process.send_signal(signal.SIGTERM)
+            with pytest.raises(urllib.error.HTTPError, match="503") as refused:
+                answer.result()
+            assert json.load(refused.value) == {"error": "the server stopped before the request was answered"}
+            *_, last = process.stderr.read().splitlines()
+            assert last == "1 request not answered within 1 s after the stop"
+            assert process.wait(20) == 0
+        finally:
+            process.kill()
 
 
 def test_a_process_whose_messages_nobody_reads_any_more_ends_with_0_on_sigterm(exported):

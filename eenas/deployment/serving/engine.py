@@ -88,14 +88,25 @@ class Engine:
             self._arrived.append(job)
             self._wake.notify()
 
-    def stop(self, seconds: float) -> None:
-        """Answer what was taken, for at most so many seconds, and end the threads."""
+    def stop(self, seconds: float) -> bool:
+        """Answer what was taken, for at most so many seconds, and return whether the threads have ended then."""
         with self._wake:
             self._stopping = True
             self._wake.notify_all()
         deadline = time.monotonic() + seconds
         for thread in self._threads:
             thread.join(max(deadline - time.monotonic(), 0.0))
+        return not any(thread.is_alive() for thread in self._threads)
+
+    def drop(self) -> int:
+        """Take no more, end what is not answered with a Refusal, and return the number of its requests."""
+        with self._wake:
+            self._stopping = True
+            left = [job for job in (*self._jobs, *self._arrived) if not job.ended]
+            for job in left:
+                job.end(Refusal("stopping", "the server stopped before the request was answered", retry_after=1))
+            self._wake.notify_all()
+        return len(left)
 
     def _work(self) -> None:
         while (turn := self._next()) is not None:

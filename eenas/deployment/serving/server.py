@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,12 +19,14 @@ from eenas.deployment.serving.connections import connection_class
 from eenas.deployment.serving.http_app import http_app
 from eenas.deployment.serving.reloading import watch_manifests
 from eenas.deployment.serving.service import Service
-from eenas.errors import ExportError, InputError, MachineError
+from eenas.errors import ExportError, InputError, MachineError, plural
 from eenas.progress import Event, Listener, Notice, silent
 
 TOKEN_VARIABLE = "EENAS_SERVE_TOKEN"
 """The environment variable with the token, if no file is given."""
 _SHORTEST_TOKEN = 8
+_LAST_ANSWERS = 1.0  # seconds to send the refusals of what is left at the limit
+_LAST_SEGMENT = 0.5  # seconds for a segment that runs when all requests have ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,8 +111,11 @@ class Server:
         self.port: int = self._socket.getsockname()[1]
         self.grpc_port: int | None = None
 
-    async def run(self, stop: asyncio.Event, started: threading.Event | None = None) -> None:
-        """Serve until `stop` is set; then answer what was accepted, within the limit, and return."""
+    async def run(self, stop: asyncio.Event, started: threading.Event | None = None) -> bool:
+        """Serve until `stop` is set; then answer what was accepted, refuse what is left at the limit, and return.
+
+        Returns False if a segment still runs then.
+        """
         import uvicorn
 
         address, service, limits = self._address, self._service, self._service.limits
@@ -123,7 +128,7 @@ class Server:
             access_log=False,
             proxy_headers=False,  # the address of a client is that of its connection
             server_header=False,
-            timeout_graceful_shutdown=max(1, round(limits.stop_s)),
+            timeout_graceful_shutdown=math.ceil(limits.stop_s + _LAST_ANSWERS),
             ssl_certfile=address.certificate,
             ssl_keyfile=address.key,
         )
@@ -145,12 +150,18 @@ class Server:
         stopped = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         service.stop()
-        deadline = time.monotonic() + limits.stop_s
+        dropping = asyncio.get_running_loop().call_later(limits.stop_s, self._drop)
         web.should_exit = True
         for each in (watching, stopped):
             each.cancel()
-        await asyncio.gather(serving, *([] if grpc is None else [grpc.stop(limits.stop_s)]))
-        await asyncio.to_thread(service.close, max(deadline - time.monotonic(), 0.0))
+        await asyncio.gather(serving, *([] if grpc is None else [grpc.stop(limits.stop_s + _LAST_ANSWERS)]))
+        dropping.cancel()
+        return await asyncio.to_thread(service.close, _LAST_SEGMENT)
+
+    def _drop(self) -> None:
+        if left := self._service.drop():
+            late = plural(left, "request")
+            self._listener(Notice(f"{late} not answered within {self._service.limits.stop_s:g} s after the stop"))
 
     def _grpc(self) -> Any:
         address = self._address
@@ -176,11 +187,14 @@ class Server:
         self._listener(Notice(f"serving {names} on http{tls}://{host}:{self.port}{grpc}"))
 
 
-def serve(service: Service, address: Address, listener: Listener = silent) -> None:
-    """Serve in this thread until SIGTERM or Ctrl-C, answer what was accepted, and return. Raises as `Server` does."""
+def serve(service: Service, address: Address, listener: Listener = silent) -> bool:
+    """Serve in this thread until SIGTERM or Ctrl-C, answer what was accepted, and return. Raises as `Server` does.
+
+    Returns False if a segment still runs, in a thread that cannot be stopped.
+    """
     server = Server(service, address, listener)
 
-    async def run() -> None:
+    async def run() -> bool:
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
 
         def end() -> None:
@@ -190,9 +204,9 @@ def serve(service: Service, address: Address, listener: Listener = silent) -> No
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, end)
-        await server.run(stop)
+        return await server.run(stop)
 
-    asyncio.run(run())
+    return asyncio.run(run())
 
 
 @contextmanager

@@ -136,9 +136,14 @@ class Service:
         """Refuse further requests from now on."""
         self.stopping = True
 
-    def close(self, seconds: float) -> None:
-        """End the engines after at most so many seconds."""
+    def drop(self) -> int:
+        """Refuse what is not answered yet, too, and return the number of these requests."""
+        self.stopping = True
+        return sum(model.engine.drop() for model in self.models.values())
+
+    def close(self, seconds: float) -> bool:
+        """End the engines within so many seconds. Return False if a segment still runs then."""
         self.stopping = True
         deadline = time.monotonic() + seconds
-        for model in self.models.values():
-            model.engine.stop(max(deadline - time.monotonic(), 0.0))
+        ended = [model.engine.stop(max(deadline - time.monotonic(), 0.0)) for model in self.models.values()]
+        return all(ended)

@@ -249,6 +249,22 @@ def test_a_stopped_engine_answers_its_requests_and_takes_no_more(engines):
     assert two.wait().error is None
 
 
+def test_requests_that_an_engine_drops_are_refused_and_the_answered_ones_stay(engines):
+    gate = Gate(stub())
+    engine = engines(gate, stub(), stub(last=True))
+    one, two = Submitted(samples(0.9)), Submitted(samples(0.1))
+    engine.submit(one)
+    assert gate.begun.wait(30)
+    engine.submit(two)
+    assert not engine.stop(0.01)
+    assert engine.drop() == 2
+    for job in (one, two):
+        assert str(job.wait().error) == "the server stopped before the request was answered"
+    assert engine.drop() == 0
+    gate.may.set()
+    assert engine.stop(30)
+
+
 def test_a_worker_without_work_takes_its_share_of_a_batch_and_answers_stay(engines):
     class Slow(Gate):
         """Returns what it got once two runs are in it."""

@@ -414,17 +414,19 @@ def test_a_stop_ends_at_its_limit_and_its_messages_may_fail(exported, x):
     def broken(event):
         raise BrokenPipeError
 
+    found = []
     with a_server({"m": exported}, limits=ServingLimits(stop_s=2), listener=broken) as server:
         model = server.service.models["m"]
         gate = Gate(model.engine._segments[0])
         model.engine._segments = (gate, *model.engine._segments[1:])
-        thread = threading.Thread(target=infer, args=(server, x[:1]))
+        thread = threading.Thread(target=lambda: found.append(error_of(infer(server, x[:1]))))
         thread.start()
         assert gate.begun.wait(20)
         began = time.monotonic()
     assert 1.9 < time.monotonic() - began < 3.5
     gate.may.set()
     thread.join()
+    assert found == [(503, "the server stopped before the request was answered")]
 
 
 def test_names_of_models_and_limits(tmp_path):
