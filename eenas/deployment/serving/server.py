@@ -26,7 +26,7 @@ TOKEN_VARIABLE = "EENAS_SERVE_TOKEN"
 """The environment variable with the token, if no file is given."""
 _SHORTEST_TOKEN = 8
 _LAST_ANSWERS = 1.0  # seconds to send the refusals of what is left at the limit
-_LAST_SEGMENT = 0.5  # seconds for a segment that runs when all requests have ended
+_LAST_SEGMENT = 0.2  # seconds for a segment that runs when all requests have ended
 
 
 @dataclass(frozen=True, kw_only=True)
