@@ -57,8 +57,8 @@ def train(
     saves something. If there is none, the command says so and reports the plain backbone. Limits apply in
     addition to those of the study, and the result is checked against them on the test split, which is used
     once. Rerun the same command to resume from the last checkpoint. --set overrides full_training.*,
-    baselines.* and experts.*. Under torchrun, all processes of all nodes train together
-    (docs/how-to/cluster.md); full_training.batch_size is that of all of them.
+    baselines.* and experts.*. Under torchrun, all processes of all nodes train together, and
+    full_training.batch_size is that of all of them: docs/how-to/cluster.md.
 
     \b
     Examples:

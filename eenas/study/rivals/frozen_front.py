@@ -92,6 +92,7 @@ def lay_bank(context: StudyContext, bank: Bank) -> FrozenFront:
         key,
         "training branches on the frozen backbone and choosing among them",
         lambda: _front(context, bank, first, key),
+        is_made=lambda: context.cache.get(key) is not None,
     )
 
 
