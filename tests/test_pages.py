@@ -31,5 +31,5 @@ def test_the_example_of_a_page_runs(page, tmp_path):
     file = tmp_path / code.splitlines()[0].removeprefix("# ")
     file.write_text(code, encoding="utf-8")
     command = [sys.executable, file.name]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=600, check=True)
     assert PAGES[page] in done.stdout

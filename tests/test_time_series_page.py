@@ -16,7 +16,7 @@ PAGE = (Path(__file__).parents[1] / "docs" / "how-to" / "time_series.md").read_t
 
 def test_the_example_runs_and_is_early() -> None:
     (code,) = re.findall(r"```python\n(.*?)```", PAGE, flags=re.DOTALL)
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=600, check=True)
     *shares, last = done.stdout.splitlines()
     assert len(shares) == 8
     assert shares[-1].startswith("1.000 of the series: 0.9")
