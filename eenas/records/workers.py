@@ -50,9 +50,9 @@ class WorkerRecords:
     def start(self, record: WorkerRecord) -> None:
         """Insert a worker, or replace one of the same name that has ended. It starts and is seen now.
 
-        Workers that were last seen more than FORGOTTEN seconds ago are deleted.
+        Workers that were last seen FORGOTTEN seconds ago, or earlier, are deleted.
         """
-        self._database.change(delete(WORKERS).where(WORKERS.c.seen < self._database.now - FORGOTTEN))
+        self._database.change(delete(WORKERS).where(WORKERS.c.seen <= self._database.now - FORGOTTEN))
         row = {name: getattr(record, name) for name in ("name", "study", "host", "process", "device", "doing", "trial")}
         now, versions = self._database.now, json.dumps(dict(record.versions))
         self._database.upsert(WORKERS, {**row, "versions": versions, "started": now, "seen": now})
