@@ -8,6 +8,7 @@ import signal
 import socket
 import ssl
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,7 +27,7 @@ TOKEN_VARIABLE = "EENAS_SERVE_TOKEN"
 """The environment variable with the token, if no file is given."""
 _SHORTEST_TOKEN = 8
 _LAST_ANSWERS = 1.0  # seconds to send the refusals of what is left at the limit
-_LAST_SEGMENT = 0.2  # seconds for a segment that runs when all requests have ended
+_LAST_SEGMENT = 0.2  # seconds at least for a segment that runs when all requests have ended
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,13 +151,14 @@ class Server:
         stopped = asyncio.ensure_future(stop.wait())
         await asyncio.wait({serving, stopped}, return_when=asyncio.FIRST_COMPLETED)
         service.stop()
+        deadline = time.monotonic() + limits.stop_s
         dropping = asyncio.get_running_loop().call_later(limits.stop_s, self._drop)
         web.should_exit = True
         for each in (watching, stopped):
             each.cancel()
         await asyncio.gather(serving, *([] if grpc is None else [grpc.stop(limits.stop_s + _LAST_ANSWERS)]))
         dropping.cancel()
-        return await asyncio.to_thread(service.close, _LAST_SEGMENT)
+        return await asyncio.to_thread(service.close, max(deadline - time.monotonic(), _LAST_SEGMENT))
 
     def _drop(self) -> None:
         if left := self._service.drop():

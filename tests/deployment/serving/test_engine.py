@@ -249,7 +249,7 @@ def test_a_stopped_engine_answers_its_requests_and_takes_no_more(engines):
     assert two.wait().error is None
 
 
-def test_requests_that_an_engine_drops_are_refused_and_the_answered_ones_stay(engines):
+def test_requests_that_an_engine_drops_are_refused_once_and_its_threads_end(engines):
     gate = Gate(stub())
     engine = engines(gate, stub(), stub(last=True))
     one, two = Submitted(samples(0.9)), Submitted(samples(0.1))
