@@ -110,6 +110,14 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         at = at.__cause__ or at.__context__
 
 
+def interrupt_of(error: BaseException) -> KeyboardInterrupt | None:
+    """Return the Ctrl-C or SIGTERM that led to `error`, or None.
+
+    A library that is interrupted may raise another error on its way out, as Optuna does at the end of a trial.
+    """
+    return next((each for each in causes(error) if isinstance(each, KeyboardInterrupt)), None)
+
+
 def _said(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

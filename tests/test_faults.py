@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from eenas.errors import DesignError, DivergedError, MachineError, OutOfMemoryError, TaskError
-from eenas.faults import is_memory_shortage, machine_fault, machine_faults, raise_shortage
+from eenas.errors import DesignError, DivergedError, MachineError, OutOfMemoryError, StorageError, TaskError
+from eenas.faults import interrupt_of, is_memory_shortage, machine_fault, machine_faults, raise_shortage
 
 
 def raised_from(error: Exception, cause: Exception, *, hidden: bool = False) -> Exception:
@@ -76,6 +76,23 @@ def test_inside_the_block_only_the_machines_errors_change() -> None:
         with pytest.raises(type(error)) as caught, machine_faults():
             raise error
         assert caught.value is error
+
+
+def test_an_interrupt_is_found_behind_the_error_that_a_library_raises_on_its_way_out() -> None:
+    interrupt = KeyboardInterrupt()
+
+    def end() -> None:
+        try:
+            raise interrupt
+        finally:
+            raise NameError("updated_state")
+
+    with pytest.raises(NameError) as caught:
+        end()
+    assert interrupt_of(caught.value) is interrupt
+    assert interrupt_of(raised_from(StorageError("no storage"), caught.value, hidden=True)) is interrupt
+    assert interrupt_of(interrupt) is interrupt
+    assert interrupt_of(raised_from(StorageError("no"), OSError("no"))) is None
 
 
 def test_what_is_tried_out_of_a_module_passes_lack_of_memory_on() -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from eenas.errors import StorageError
-from eenas.faults import causes
+from eenas.faults import causes, interrupt_of
 from eenas.progress import Listener, Notice
 from eenas.records.database import Database
 from eenas.records.urls import read_url
@@ -48,7 +48,7 @@ def despite_outages(
         try:
             return work()
         except Exception as error:
-            if not _is_away(error) or read_url(storage).get_backend_name() == "sqlite":
+            if interrupt_of(error) or not _is_away(error) or read_url(storage).get_backend_name() == "sqlite":
                 raise
             said = next((str(each) for each in causes(error) if isinstance(each, StorageError)), "the storage is away")
             listener(Notice(f"{said}; waiting up to {away:.0f} s for it"))

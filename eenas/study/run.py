@@ -11,6 +11,7 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 
 from eenas.errors import EenasError, StorageError, StudyError
+from eenas.faults import interrupt_of
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.study.context.study_context import StudyContext
 from eenas.study.experimental import experimental
@@ -19,6 +20,7 @@ from eenas.study.outages import despite_outages
 from eenas.study.presence import Presence
 from eenas.study.rivals.baselines import refresh_static
 from eenas.study.study import STOPPED
+from eenas.study.trials.blame import storage_faults
 from eenas.study.trials.objective import Objective
 from eenas.study.trials.turn import AWAY
 
@@ -116,13 +118,14 @@ def _run_trials(
                 continue
             with experimental():
                 study.optimize(objective, n_trials=1, callbacks=[after_trial], catch=(Exception,))
+            if objective.interrupted:
+                break
             trouble = objective.stopped_by()
         except KeyboardInterrupt:
-            with suppress(EenasError):  # the next search does it otherwise
-                opened.recovery.run()
-            listener(Notice("stopped; rerun the command to continue"))
-            return
+            break
         except Exception as error:
+            if interrupt_of(error) is not None:
+                break
             trouble = objective.stopped_by() or objective.fault(error)
             already_finished = isinstance(error, UpdateFinishedTrialError)
             if (already_finished or trouble is None) and (objective.was_overtaken(study) or already_finished):
@@ -138,3 +141,7 @@ def _run_trials(
         study._storage.remove_session()
         objective.clear_fault()
         listener(Notice(f"the storage was unavailable for a moment ({trouble}); the search continues"))
+    study._storage.remove_session()  # outside the handler, which keeps cursors open from which SQLite cannot write
+    with suppress(EenasError), storage_faults(context.database):  # the next search does it otherwise
+        opened.recovery.run()
+    listener(Notice("stopped; rerun the command to continue"))

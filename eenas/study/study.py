@@ -11,6 +11,7 @@ from eenas.policies.contexts.robustness import MEASURES
 from eenas.policies.costs import LATENCY, MACS
 from eenas.records.database import Database
 from eenas.study.experimental import experimental
+from eenas.study.interrupts import held_interrupts
 from eenas.study.samplers import build_sampler
 from eenas.study.settings.search_spec import ACCURACY
 from eenas.study.settings.study_spec import StudySpec
@@ -54,6 +55,14 @@ class _HeartbeatStorage(RDBStorage):
         if state == TrialState.RUNNING:
             self.begun = trial_id
         return super().set_trial_state_values(trial_id, state, values)
+
+    def _create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> FrozenTrial:
+        """Create a trial, and note one that begins. Ctrl-C between the two would leave a trial that nobody knows."""
+        with held_interrupts():
+            trial = super()._create_new_trial(study_id, template_trial)
+            if template_trial is None:
+                self.begun = trial._trial_id
+        return trial
 
     def _get_stale_trial_ids(self, study_id: int) -> list[int]:
         return []

@@ -3,7 +3,7 @@
 import pickle
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import optuna
@@ -37,6 +37,7 @@ class SearchJob:
 
 def run_job(data: bytes, send: Send) -> Ended:
     """Run the search of a job in this process, and return how it ended. `send` receives its events."""
+    name = ""
     try:
         try:
             job: SearchJob = pickle.loads(data)
@@ -53,10 +54,13 @@ def run_job(data: bytes, send: Send) -> Ended:
             send(event)
 
         def after_trial(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
-            send(Reached(study.study_name))
+            nonlocal name
+            name = study.study_name
+            send(Reached(name))
 
         started = time.monotonic() - job.spent
-        send(Reached(search(**job.arguments, listener=listener, callbacks=[after_trial], started=started).name))
+        name = search(**job.arguments, listener=listener, callbacks=[after_trial], started=started).name
+        send(Reached(name))
     except BaseException as error:
-        return ended_by(error)
-    return Ended("done")
+        return replace(ended_by(error), study=name)
+    return Ended("done", study=name)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from eenas.errors import EenasError, MachineError, TimeOverError
+from eenas.faults import interrupt_of
 from eenas.progress import Event
 
 How = Literal["done", "error", "late", "stopped", "died"]
@@ -22,12 +23,13 @@ class Ended:
 
     `how` is "done" (the study has its trials, or the time is over), "error" (one that every worker would meet; `reason`
     is its message and `kind` its class in `eenas.errors`), "late" (the time was over before a trial finished),
-    "stopped" (as it was asked to), or "died".
+    "stopped" (as it was asked to), or "died". `study` is the name of the study in which it has run trials, if it knows.
     """
 
     how: How
     reason: str = ""
     kind: str = ""
+    study: str = ""
 
 
 Message = Event | Reached | Ended
@@ -37,7 +39,7 @@ class RunningWorker(Protocol):
     """A worker that was started, wherever it runs."""
 
     def messages(self) -> list[Message]:
-        """Return the messages since the last call. The last one of a worker is `Ended`."""
+        """Return the messages since the last call. The last one of a worker is `Ended`, which later calls repeat."""
 
     def stop(self) -> None:
         """Ask the worker to give its trial back and to end, also if it is suspended."""
@@ -51,7 +53,7 @@ class RunningWorker(Protocol):
 
 def ended_by(error: BaseException) -> Ended:
     """Return how a worker ended that raised `error`. Faults of its machine and bugs count as its death."""
-    if isinstance(error, KeyboardInterrupt):
+    if interrupt_of(error) is not None:
         return Ended("stopped")
     text = " ".join(str(error).split())
     if isinstance(error, TimeOverError):

@@ -57,6 +57,8 @@ class WorkerProcess:
 
     def messages(self) -> list[Message]:
         """See `RunningWorker.messages`. A worker that was stopped and goes on is signalled again."""
+        if self._ended is not None:
+            return [self._ended]
         found: list[Message] = []
         is_alive = self._process.is_alive()  # asked first: what it sent before its end is in the pipe
         if is_alive and self._stopped is not None and time.monotonic() - self._stopped > AGAIN:

@@ -38,20 +38,22 @@ class RayWorker:
     """A `RunningWorker` that is a task on a cluster."""
 
     def __init__(self, cluster: RayCluster, job: bytes, resources: Mapping[str, float]) -> None:
-        self._cluster, self._name, self._ended = cluster, uuid4().hex, False
+        self._cluster, self._name = cluster, uuid4().hex
+        self._ended: Ended | None = None
         task = cluster.ray.remote(ray_worker).options(**resources, max_retries=0, scheduling_strategy="SPREAD")
         self._task = task.remote(job, self._name, cluster.mailbox, str(Path.cwd()))
 
     def messages(self) -> list[Message]:
         """See `RunningWorker.messages`."""
-        if self._ended:
-            return []
+        if self._ended is not None:
+            return [self._ended]
         with self._cluster.answering():
             ready, _ = self._cluster.ray.wait([self._task], timeout=0)
         if not ready:
             return self._cluster.take(self._name)
-        self._ended = True
-        return [*self._cluster.take(self._name, now=True), self._outcome()]
+        said = self._cluster.take(self._name, now=True)
+        self._ended = self._outcome()
+        return [*said, self._ended]
 
     def stop(self) -> None:
         """See `RunningWorker.stop`."""
@@ -62,7 +64,7 @@ class RayWorker:
 
     def kill(self) -> None:
         """See `RunningWorker.kill`."""
-        if not self._ended:
+        if self._ended is None:
             self._cancel(force=True)
 
     def _cancel(self, *, force: bool) -> None:

@@ -85,9 +85,10 @@ class Supervisor:
         return heard
 
     def _handle(self, slot: Slot, message: Message) -> None:
+        self._note(message)
         if isinstance(message, Reached):
             slot.deaths.clear()
-            self.name, self._is_searching = message.name, True
+            self._is_searching = True
             self._after_trial(message.name)
         elif not isinstance(message, Ended):
             self._is_searching |= isinstance(message, Started) and message.phase == SEARCHING
@@ -100,6 +101,13 @@ class Supervisor:
             self._replace(slot, message)
         else:
             slot.ended = message
+
+    def _note(self, message: Message) -> None:
+        """Keep the name of the study. Ctrl-C may cost messages that were read at the same look, but no last one."""
+        if isinstance(message, Reached):
+            self.name = message.name
+        elif isinstance(message, Ended) and message.study:
+            self.name = message.study
 
     def _replace(self, slot: Slot, ended: Ended) -> None:
         slot.deaths.append(ended.reason)
@@ -129,10 +137,9 @@ class Supervisor:
                     self._listener(Notice("waiting for the workers to give their trials back; Ctrl-C again ends them"))
                 for slot in open_:
                     for message in slot.running.messages():
+                        self._note(message)
                         if isinstance(message, Ended):
                             slot.ended = message
-                        elif isinstance(message, Reached):
-                            self.name = message.name
                 open_ = [slot for slot in open_ if slot.ended is None]
                 time.sleep(POLL)
         except KeyboardInterrupt:

@@ -230,6 +230,30 @@ def test_ctrl_c_uses_up_no_trial(run):
     assert run.objective.stopped_by() is None
 
 
+def test_ctrl_c_that_a_library_hides_behind_its_own_error_uses_up_no_trial(run):
+    hidden = UnboundLocalError("cannot access local variable 'updated_state'")
+    hidden.__context__ = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt):
+        run(hidden)
+    (trial,) = run.study.trials
+    assert trial.user_attrs["cut_off"] == STOPPED
+    assert run.record(0) is None
+    assert run.objective.failures_alike() is run.objective.stopped_by() is None
+
+
+def test_ctrl_c_after_the_record_of_a_trial_waits_until_optuna_has_its_values(run, monkeypatch):
+    def interrupt(number):
+        if number is None:
+            raise KeyboardInterrupt
+
+    run.objective = Objective(run.opened, interrupt)
+    (trial,) = run(ONE)
+    assert trial.state == TrialState.COMPLETE
+    assert tuple(trial.values) == run.record(0).values
+    assert "cut_off" not in trial.user_attrs
+    assert run.objective.interrupted
+
+
 def test_a_trial_beyond_the_total_is_not_run(run, monkeypatch, trainings):
     settings = run.opened.context.settings
     one = replace(settings, search=replace(settings.search, trials=1))

@@ -112,6 +112,13 @@ def test_a_file_is_never_waited_for(answers):
         run(failing(REFUSED), storage="sqlite:///eenas.db")
 
 
+def test_ctrl_c_that_looks_like_a_lost_connection_is_not_waited_for(answers):
+    lost = said_by_database("the connection is closed")
+    lost.__cause__.__context__ = KeyboardInterrupt()
+    with pytest.raises(StorageError, match="the connection is closed"):
+        run(failing(lost))
+
+
 def test_the_time_limit_ends_the_wait(answers):
     answers += [REFUSED] * 10_000
 

@@ -127,6 +127,22 @@ def test_ctrl_c_stops_all_and_a_second_one_kills_them():
     assert all(worker.was_killed for worker in stubborn.workers)
 
 
+def test_ctrl_c_between_two_messages_loses_no_name_of_a_study(monkeypatch):
+    """Both were read at one look, so the second one is gone."""
+    launched = Launched([[]], [[]])
+    ended = [Ended("stopped"), Ended("stopped", study="study")]
+    first = [Notice("a trial has ended"), Reached("study")]
+    monkeypatch.setattr(Scripted, "messages", lambda self: [ended.pop()] if self.was_stopped else first)
+
+    def interrupted(event):
+        raise KeyboardInterrupt
+
+    supervisor = Supervisor(launched, 2, interrupted, launched.names.append)
+    assert supervisor.run() is True
+    assert supervisor.name == "study"
+    assert launched.names == []
+
+
 def test_workers_that_do_not_end_in_time_are_killed(monkeypatch):
     monkeypatch.setattr(module, "ENDING", 0.02)
     monkeypatch.setattr(module, "PATIENCE", 0.0)

@@ -17,7 +17,7 @@ from eenas import user_code
 from eenas.cli.terminal.console import err, say
 from eenas.cli.terminal.pages import page_of
 from eenas.errors import EenasError, TimeOverError
-from eenas.faults import machine_fault
+from eenas.faults import interrupt_of, machine_fault
 from eenas.masking import masked, secrets_of
 
 WRONG_INPUT = 2
@@ -60,16 +60,17 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
         secrets = secrets_of(str(options.get("storage") or ""))
         try:
             verb(*arguments, **options)
-        except TimeOverError as error:
-            _end(_line(error), TIME_OVER, debug, secrets)
-        except EenasError as error:
-            _end(f"error: {_line(error)}", WRONG_INPUT, debug, secrets, page_of(error))
-        except KeyboardInterrupt as error:
-            what, status = ("terminated", TERMINATED) if isinstance(error, Terminated) else ("interrupted", INTERRUPTED)
-            _end(f"{what}; rerun the same command to continue from the finished steps", status)
         except (typer.Exit, typer.Abort, typer.BadParameter):
             raise
-        except (Exception, SystemExit) as error:
+        except (KeyboardInterrupt, Exception, SystemExit) as error:
+            if (interrupt := interrupt_of(error)) is not None:
+                ends = isinstance(interrupt, Terminated)
+                what, status = ("terminated", TERMINATED) if ends else ("interrupted", INTERRUPTED)
+                _end(f"{what}; rerun the same command to continue from the finished steps", status)
+            if isinstance(error, TimeOverError):
+                _end(_line(error), TIME_OVER, debug, secrets)
+            if isinstance(error, EenasError):
+                _end(f"error: {_line(error)}", WRONG_INPUT, debug, secrets, page_of(error))
             if (place := _own_code(error)) is not None:
                 text = f"error: {place} failed: {type(error).__name__}: {masked(_line(error), secrets)}"
                 _end(f"{text}; fix this code and rerun the command", WRONG_INPUT, debug, secrets)

@@ -14,13 +14,10 @@ from optuna.trial import TrialState
 
 from eenas.designs.design import Design
 from eenas.errors import EenasError, InfeasibleError, StorageError, StudyError
-from eenas.faults import causes, is_memory_shortage, machine_fault
-from eenas.fronts.hypervolume import REFERENCE_COST
+from eenas.faults import causes, interrupt_of, is_memory_shortage, machine_fault
 from eenas.masking import masked
 from eenas.measurement.device_lock import at_work
 from eenas.networks.tables import with_distorted
-from eenas.policies.contexts.robustness import MEASURES
-from eenas.policies.costs import ALONE
 from eenas.policies.exit_table import ExitTable
 from eenas.policies.exit_table_file import load_exit_table
 from eenas.progress import Notice
@@ -28,17 +25,15 @@ from eenas.records.artifacts import reference_to
 from eenas.records.learning_curves import LearningCurves
 from eenas.records.trials import TrialRecord, TrialRecords
 from eenas.study.context.latencies import serve
-from eenas.study.context.study_context import StudyContext
 from eenas.study.opening import OpenStudy
 from eenas.study.optuna_artifacts import OptunaArtifacts
 from eenas.study.rivals.known_networks import trial_networks
-from eenas.study.settings.search_spec import ACCURACY
 from eenas.study.study import STOPPED, origin
 from eenas.study.trials.best_so_far import BestSoFar
 from eenas.study.trials.blame import Blame, blame, free_memory, storage_trouble
 from eenas.study.trials.design_training import network_digest
 from eenas.study.trials.pruning import PruningRule
-from eenas.study.trials.trial import Outcome, propose, run_trial
+from eenas.study.trials.trial import Outcome, infeasible_record, propose, run_trial
 from eenas.study.trials.turn import SurplusError, Turn
 
 FAILURES = 3
@@ -60,12 +55,33 @@ class Objective:
         self._unreported: int | None = None
         self._rule = PruningRule(LearningCurves(context.database), study, opened.front)
         self._failures: list[str] = []
+        self.interrupted = False
+        """Whether Ctrl-C came when the last trial was already recorded."""
         self._best = BestSoFar(context, opened.claims, study)
         self.turn = Turn(opened.claims, context.database, context.listener, context.settings.search.trials)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
-        """Run one trial and return its values in the order of the study's objectives."""
-        in_flight, kept = self._context.in_flight, False
+        """Run one trial and return its values in the order of the study's objectives.
+
+        Ctrl-C ends the trial, or is noted in `interrupted` if the trial is recorded by then: Optuna has to learn its
+        values first.
+        """
+        try:
+            return self._attempt(trial)
+        except (KeyboardInterrupt, Exception) as error:
+            if (interrupt := interrupt_of(error)) is None:
+                raise
+        interrupt.__traceback__ = None  # its frames keep cursors open if it was a call of the storage
+        with contextlib.suppress(Exception):
+            record = self._records.get(self._study, trial.number)
+            if record is not None and record.values is not None:
+                self.interrupted = True
+                return record.values
+            trial.set_user_attr("cut_off", STOPPED)
+        raise interrupt
+
+    def _attempt(self, trial: optuna.Trial) -> tuple[float, ...]:
+        in_flight = self._context.in_flight
         self._unreported = trial._trial_id
         try:
             self._opened.check()
@@ -76,19 +92,13 @@ class Objective:
                 record = self._run_with_retry(trial)
             self._opened.check()
             self._keep_despite_outages(trial, record)
-            kept = True
-        except KeyboardInterrupt:
-            if kept:
-                raise
-            with contextlib.suppress(Exception):  # the interrupted call may have been one of the storage
-                trial.set_user_attr("cut_off", STOPPED)
-            raise
         except SurplusError:
             raise
-        except UpdateFinishedTrialError as error:
-            raise self.overtaken(trial.number) from error
         except Exception as error:
-            self._end(trial, error)
+            if interrupt_of(error) is None:
+                if isinstance(error, UpdateFinishedTrialError):
+                    raise self.overtaken(trial.number) from error
+                self._end(trial, error)
             raise
         finally:
             self._at_trial(None)
@@ -168,7 +178,7 @@ class Objective:
         try:
             return self._run(trial)
         except Exception as error:
-            if not any(map(is_memory_shortage, causes(error))):
+            if interrupt_of(error) or not any(map(is_memory_shortage, causes(error))):
                 raise
         free_memory()  # outside the handler, whose traceback keeps the tensors of the trial alive
         return self._run(trial)
@@ -177,7 +187,7 @@ class Objective:
         try:
             design = propose(trial, self._context, self._opened.bank)
         except InfeasibleError as error:
-            record = _infeasible_record(error, self._context, study=self._study, number=trial.number)
+            record = infeasible_record(error, self._context, study=self._study, number=trial.number)
             return replace(record, origin=origin(trial))
         trial.set_user_attr("design", design.label())
         outcome = run_trial(
@@ -202,7 +212,7 @@ class Objective:
                 self._keep(trial, record)
             except Exception as error:
                 trouble = storage_trouble(error, self._context.database)
-                if trouble is None or not self.turn.has_server(trial.number, trouble):
+                if trouble is None or interrupt_of(error) or not self.turn.has_server(trial.number, trouble):
                     raise
                 trial.study._storage.remove_session()
             else:
@@ -272,18 +282,3 @@ class Objective:
 
 class _OvertakenError(StudyError):
     """Another worker runs the trial again."""
-
-
-def _infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
-    """Return the record of a proposal that cannot be built: the worst scores and a violated constraint."""
-    whole = context.costs(context.plain_design()).costs.under_best(ALONE).of_exit(-1)
-    worst = {name: REFERENCE_COST * value for name, value in whole.items()}
-    worst |= dict.fromkeys((ACCURACY, *MEASURES), 1.0 / context.task.num_classes)
-    return TrialRecord(
-        study=study,
-        number=number,
-        state="infeasible",
-        values=tuple(worst.get(name, 0.0) for name in context.settings.search.objectives),
-        violations={"buildable": 1.0},
-        reason=str(error),
-    )

@@ -11,8 +11,12 @@ from eenas.designs.design import Design
 from eenas.designs.domains import Categorical, Domain, IntRange
 from eenas.designs.proposal import draw
 from eenas.designs.resolve import resolve
+from eenas.errors import InfeasibleError
+from eenas.fronts.hypervolume import REFERENCE_COST
 from eenas.networks.exit_costs import ExitCosts
 from eenas.networks.tables import exit_table, with_distorted
+from eenas.policies.contexts.robustness import MEASURES
+from eenas.policies.costs import ALONE
 from eenas.policies.exit_table import ExitTable
 from eenas.records.trials import TrialRecord, TrialState
 from eenas.study.context.bank import Bank
@@ -20,6 +24,7 @@ from eenas.study.context.latencies import refuse_cells, refuse_untimed
 from eenas.study.context.study_context import StudyContext
 from eenas.study.context.tiers import timed_elsewhere
 from eenas.study.rivals.known_networks import FROZEN
+from eenas.study.settings.search_spec import ACCURACY
 from eenas.study.trials.design_training import DesignTraining, inherits, network_digest, train_design
 from eenas.study.trials.finder import Finder
 from eenas.study.trials.pruner import TrialPruner
@@ -63,6 +68,21 @@ def propose(trial: optuna.Trial, context: StudyContext, bank: Bank) -> Design:
     for each in elsewhere:
         refuse_untimed(design, context.profile, each)
     return design
+
+
+def infeasible_record(error: InfeasibleError, context: StudyContext, *, study: str, number: int) -> TrialRecord:
+    """Return the record of a proposal that cannot be built: the worst scores and a violated constraint."""
+    whole = context.costs(context.plain_design()).costs.under_best(ALONE).of_exit(-1)
+    worst = {name: REFERENCE_COST * value for name, value in whole.items()}
+    worst |= dict.fromkeys((ACCURACY, *MEASURES), 1.0 / context.task.num_classes)
+    return TrialRecord(
+        study=study,
+        number=number,
+        state="infeasible",
+        values=tuple(worst.get(name, 0.0) for name in context.settings.search.objectives),
+        violations={"buildable": 1.0},
+        reason=str(error),
+    )
 
 
 def run_trial(

@@ -8,7 +8,7 @@ import typer
 from typer.testing import CliRunner
 
 from eenas.cli.terminal.failures import Terminated, end_on_sigterm, guarded, one_of
-from eenas.errors import EenasError, StudyError, TimeOverError, WeightsError
+from eenas.errors import EenasError, StorageError, StudyError, TimeOverError, WeightsError
 from eenas.user_code import import_file
 
 
@@ -60,6 +60,18 @@ def test_control_c_and_sigterm_are_one_line(problem, status, what):
     result = run(problem)
     assert result.exit_code == status
     assert result.stderr == f"{what}; rerun the same command to continue from the finished steps\n"
+
+
+@pytest.mark.parametrize("error", [UnboundLocalError("updated_state"), StorageError("database is locked")])
+def test_control_c_is_one_line_also_if_a_library_hides_it(error):
+    def interrupted():
+        try:
+            raise Terminated
+        finally:
+            raise error
+
+    result = run(interrupted)
+    assert (result.exit_code, result.stderr.partition(";")[0]) == (143, "terminated")
 
 
 def test_sigterm_ends_a_command_as_control_c_does():
