@@ -161,8 +161,9 @@ def test_a_trial_that_kills_its_worker_is_run_again_once(tmp_path):
 def test_a_trial_of_a_living_worker_is_left_alone(tmp_path):
     database = Database(url(tmp_path))
     study = optuna.create_study(storage=open_storage(database))
+    theirs = optuna.load_study(study_name=study.study_name, storage=open_storage(database))
     for worker in (f"{socket.gethostname()}:{os.getppid()}", "another host:1", None):
-        trial = ask(study)
+        trial = ask(theirs)
         if worker is not None:
             trial.set_user_attr("worker", worker)
     recovery(study, database, tmp_path).run()
