@@ -1,6 +1,7 @@
 """Faults of the machine, such as a full disk or too little memory, as opposed to faults of a request."""
 
 import errno
+import itertools
 import os
 import re
 from collections.abc import Iterator
@@ -110,12 +111,14 @@ def causes(error: BaseException) -> Iterator[BaseException]:
         at = at.__cause__ or at.__context__
 
 
-def interrupt_of(error: BaseException) -> KeyboardInterrupt | None:
+def interrupt_of(error: BaseException, outer: BaseException | None = None) -> KeyboardInterrupt | None:
     """Return the Ctrl-C or SIGTERM that led to `error`, or None.
 
-    A library that is interrupted may raise another error on its way out, as Optuna does at the end of a trial.
+    A library that is interrupted may raise another error on its way out, as Optuna does at the end of a trial. `outer`
+    is what was being handled when the work began (`sys.exception()`): a search may begin after Ctrl-C in a handler.
     """
-    return next((each for each in causes(error) if isinstance(each, KeyboardInterrupt)), None)
+    inner = itertools.takewhile(lambda each: each is not outer, causes(error))
+    return next((each for each in inner if isinstance(each, KeyboardInterrupt)), None)
 
 
 def _said(error: BaseException) -> str:

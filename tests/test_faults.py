@@ -92,6 +92,8 @@ def test_an_interrupt_is_found_behind_the_error_that_a_library_raises_on_its_way
     assert interrupt_of(caught.value) is interrupt
     assert interrupt_of(raised_from(StorageError("no storage"), caught.value, hidden=True)) is interrupt
     assert interrupt_of(interrupt) is interrupt
+    assert interrupt_of(caught.value, interrupt) is None
+    assert interrupt_of(caught.value, OSError()) is interrupt
     assert interrupt_of(raised_from(StorageError("no"), OSError("no"))) is None
 
 

@@ -1,5 +1,6 @@
 """Work before the first trial that outlasts a database server that is away for a moment."""
 
+import sys
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -44,11 +45,12 @@ def despite_outages(
     `work` must be repeatable. `check` is called while this waits, and may raise. Raises the errors of `work`; that of a
     server which stays away comes after `away` seconds. A file is never waited for.
     """
+    outer = sys.exception()
     for _ in range(OUTAGES):
         try:
             return work()
         except Exception as error:
-            if interrupt_of(error) or not _is_away(error) or read_url(storage).get_backend_name() == "sqlite":
+            if interrupt_of(error, outer) or not _is_away(error) or read_url(storage).get_backend_name() == "sqlite":
                 raise
             said = next((str(each) for each in causes(error) if isinstance(each, StorageError)), "the storage is away")
             listener(Notice(f"{said}; waiting up to {away:.0f} s for it"))

@@ -1,5 +1,6 @@
 """The loop of a study: trials until the total or the time limit is reached, and the handling of outages."""
 
+import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -78,7 +79,7 @@ def _run_trials(
     Every trial needs a claim (`eenas.records.claims`), so that no worker starts one beyond the total. Raises errors
     that are not the fault of a design. A short outage of the server only gives a notice.
     """
-    context, study = opened.context, opened.study
+    context, study, outer = opened.context, opened.study, sys.exception()
     must_recover, outages, stopped = True, 0, False
     listener, total, claims = context.listener, context.settings.search.trials, opened.claims
     listener(Started("searching", total))
@@ -124,7 +125,7 @@ def _run_trials(
         except KeyboardInterrupt:
             break
         except Exception as error:
-            if interrupt_of(error) is not None:
+            if interrupt_of(error, outer) is not None:
                 break
             trouble = objective.stopped_by() or objective.fault(error)
             already_finished = isinstance(error, UpdateFinishedTrialError)

@@ -134,6 +134,24 @@ def test_ctrl_c_inside_a_read_of_the_database_does_not_block_it(tmp_path):
     check_goes_on(tmp_path)
 
 
+def test_a_search_that_begins_in_the_handler_of_ctrl_c_runs_all_its_trials(tmp_path, monkeypatch):
+    real, calls = RDBStorage.get_trial, []
+
+    def failing(self, trial_id):
+        calls.append(trial_id)
+        if len(calls) == 3:
+            raise ValueError("of a library")
+        return real(self, trial_id)
+
+    monkeypatch.setattr(RDBStorage, "get_trial", failing)
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        found, notices = go(tmp_path)
+    assert [trial.state == "failed" for trial in found.trials] == [True, *[False] * (TRIALS - 1)]
+    assert not [text for text in notices if text.startswith("stopped")]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("part", range(1, 9))
 def test_ctrl_c_in_any_call_of_a_trial(tmp_path, part):

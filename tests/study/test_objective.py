@@ -241,6 +241,17 @@ def test_ctrl_c_that_a_library_hides_behind_its_own_error_uses_up_no_trial(run):
     assert run.objective.failures_alike() is run.objective.stopped_by() is None
 
 
+def test_an_interrupt_before_the_search_is_none_of_its_trials(run):
+    """A search may begin in the handler of an earlier one's Ctrl-C."""
+    try:
+        raise KeyboardInterrupt
+    except KeyboardInterrupt:
+        run.objective = Objective(run.opened)
+        (trial,) = run(ValueError("shapes differ"))
+    assert trial.state == TrialState.FAIL
+    assert run.record(0).reason == "ValueError: shapes differ"
+
+
 def test_ctrl_c_after_the_record_of_a_trial_waits_until_optuna_has_its_values(run, monkeypatch):
     def interrupt(number):
         if number is None:

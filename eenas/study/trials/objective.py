@@ -1,6 +1,7 @@
 """The objective that Optuna calls for each trial, with its record, artifacts, constraints and failures."""
 
 import contextlib
+import sys
 import tempfile
 import warnings
 from collections.abc import Callable, Mapping
@@ -55,6 +56,7 @@ class Objective:
         self._unreported: int | None = None
         self._rule = PruningRule(LearningCurves(context.database), study, opened.front)
         self._failures: list[str] = []
+        self._outer = sys.exception()
         self.interrupted = False
         """Whether Ctrl-C came when the last trial was already recorded."""
         self._best = BestSoFar(context, opened.claims, study)
@@ -69,7 +71,7 @@ class Objective:
         try:
             return self._attempt(trial)
         except (KeyboardInterrupt, Exception) as error:
-            if (interrupt := interrupt_of(error)) is None:
+            if (interrupt := interrupt_of(error, self._outer)) is None:
                 raise
         interrupt.__traceback__ = None  # its frames keep cursors open if it was a call of the storage
         with contextlib.suppress(Exception):
@@ -95,7 +97,7 @@ class Objective:
         except SurplusError:
             raise
         except Exception as error:
-            if interrupt_of(error) is None:
+            if interrupt_of(error, self._outer) is None:
                 if isinstance(error, UpdateFinishedTrialError):
                     raise self.overtaken(trial.number) from error
                 self._end(trial, error)
@@ -178,7 +180,7 @@ class Objective:
         try:
             return self._run(trial)
         except Exception as error:
-            if interrupt_of(error) or not any(map(is_memory_shortage, causes(error))):
+            if interrupt_of(error, self._outer) or not any(map(is_memory_shortage, causes(error))):
                 raise
         free_memory()  # outside the handler, whose traceback keeps the tensors of the trial alive
         return self._run(trial)
@@ -212,7 +214,9 @@ class Objective:
                 self._keep(trial, record)
             except Exception as error:
                 trouble = storage_trouble(error, self._context.database)
-                if trouble is None or interrupt_of(error) or not self.turn.has_server(trial.number, trouble):
+                if trouble is None or interrupt_of(error, self._outer) is not None:
+                    raise
+                if not self.turn.has_server(trial.number, trouble):
                     raise
                 trial.study._storage.remove_session()
             else:
