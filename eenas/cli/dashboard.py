@@ -6,7 +6,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import say
-from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.failures import quiet_storage
 from eenas.cli.terminal.progress import Lines
 
 
@@ -28,7 +28,7 @@ def dashboard(
     """
     from eenas.reporting.dashboard.dashboard import serve
 
-    quiet_optuna()
+    quiet_storage()
     try:
         serve(storage, host=host, port=port, artifacts=artifacts, trust_code=trust_code, listener=Lines(say))
     except KeyboardInterrupt:

@@ -7,7 +7,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import out, say, suggest
-from eenas.cli.terminal.failures import one_of, quiet_optuna
+from eenas.cli.terminal.failures import one_of, quiet_storage
 from eenas.errors import EenasError, plural
 from eenas.progress import Notice
 
@@ -66,7 +66,7 @@ def export(
         raise EenasError(f"export got {plural(len(paths), 'path')}; {wanted}")
     from eenas.deployment.export import export as write_export
 
-    quiet_optuna()
+    quiet_storage()
     folder = write_export(
         paths[-1],
         run=paths[0] if source is None else None,

@@ -6,7 +6,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import out, write_json
-from eenas.cli.terminal.failures import one_of, quiet_optuna
+from eenas.cli.terminal.failures import one_of, quiet_storage
 from eenas.cli.terminal.progress import listening
 
 
@@ -43,7 +43,7 @@ def fidelity(
     from eenas.reporting.facts.fidelity_facts import fidelity_json, fidelity_rows, fidelity_summary
     from eenas.runs.fidelity import measure_fidelity
 
-    quiet_optuna()
+    quiet_storage()
     with listening() as listener:
         found = measure_fidelity(
             storage,

@@ -6,7 +6,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import say, suggest, write, write_json
-from eenas.cli.terminal.failures import one_of, quiet_optuna
+from eenas.cli.terminal.failures import one_of, quiet_storage
 
 
 def front(
@@ -45,7 +45,7 @@ def front(
     from eenas.study.rivals.known_networks import find_network
     from eenas.study.rivals.offered_points import STATIC, points_of
 
-    quiet_optuna()
+    quiet_storage()
     results = open_results(storage, name, trust_code=trust_code)
     if json:
         write_json(to_json(results))

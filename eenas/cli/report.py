@@ -8,7 +8,7 @@ import typer
 from eenas.cli import options
 from eenas.cli.choosing import choice_of
 from eenas.cli.terminal.console import say, write_json
-from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.failures import quiet_storage
 from eenas.cli.terminal.progress import Lines
 from eenas.errors import EenasError
 
@@ -62,7 +62,7 @@ def report(
     from eenas.results.choice import Choice
     from eenas.study.settings.reference import StudyReference
 
-    quiet_optuna()
+    quiet_storage()
     choice = choice_of(
         best=best,
         knee=knee,

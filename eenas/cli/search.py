@@ -10,7 +10,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import BEGAN, say, suggest, write_json
-from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.failures import quiet_storage
 from eenas.cli.terminal.progress import listening
 
 
@@ -96,7 +96,7 @@ def search(
     from eenas.results.nothing_chosen import no_front
     from eenas.workers.parallel_search import parallel_search
 
-    quiet_optuna()
+    quiet_storage()
     with listening() as listener:
         results = parallel_search(
             backbone,

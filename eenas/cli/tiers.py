@@ -7,7 +7,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import out, say, write_json
-from eenas.cli.terminal.failures import one_of, quiet_optuna
+from eenas.cli.terminal.failures import one_of, quiet_storage
 
 
 def tiers(
@@ -69,7 +69,7 @@ def tiers(
     from eenas.reporting.figures.figure_file import check_figure_file, write_figure
     from eenas.reporting.figures.tiers.bandwidth_figure import draw_bandwidth
 
-    quiet_optuna()
+    quiet_storage()
     one_of(network=network, trial=trial)
     if figure is not None:
         check_figure_file(figure)

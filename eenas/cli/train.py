@@ -8,7 +8,7 @@ import typer
 from eenas.cli import options
 from eenas.cli.choosing import choice_of
 from eenas.cli.terminal.console import is_first_process, out, suggest, write_json
-from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.failures import quiet_storage
 from eenas.cli.terminal.progress import listening
 
 
@@ -69,7 +69,7 @@ def train(
     from eenas.reporting.facts.run_facts import report_json
     from eenas.runs.full_training import train as run
 
-    quiet_optuna()
+    quiet_storage()
     choice = choice_of(
         best=best,
         knee=knee,

@@ -1,10 +1,16 @@
-"""Ctrl-C and SIGTERM that wait for the end of a short step."""
+"""Ctrl-C and SIGTERM that wait for the end of a short step, and that are repeated where Python swallows them."""
 
+import _thread
+import contextlib
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
+
+SOON = 0.05
+"""The seconds until a swallowed interrupt is repeated, when the finalizer has ended."""
 
 
 @contextmanager
@@ -24,6 +30,33 @@ def held_interrupts() -> Iterator[None]:
     finally:
         for deliver in came:
             deliver()
+
+
+def repeat_swallowed(number_of: Callable[[BaseException | None], signal.Signals]) -> None:
+    """Interrupt the main thread again, soon, where an interrupt ends in a finalizer, in which Python drops errors.
+
+    `number_of` gives the signal that raised an interrupt, and may set its handler.
+    """
+    before = sys.unraisablehook
+
+    def drop(dropped: Any) -> None:
+        if not issubclass(dropped.exc_type, KeyboardInterrupt):
+            before(dropped)
+            return
+        again = threading.Timer(SOON, _interrupt_main, (number_of(dropped.exc_value),))
+        again.daemon = True
+        with contextlib.suppress(RuntimeError):  # the interpreter ends, and no thread can start
+            again.start()
+
+    sys.unraisablehook = drop
+
+
+def _interrupt_main(number: signal.Signals) -> None:
+    main = threading.main_thread().ident
+    if hasattr(signal, "pthread_kill") and main is not None:
+        signal.pthread_kill(main, number)  # it also ends a call of the system
+    else:
+        _thread.interrupt_main(number)
 
 
 def _hold(number: int, handler: Callable[..., Any], came: list[Callable[[], Any]], held: ExitStack) -> None:

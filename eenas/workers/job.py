@@ -1,5 +1,6 @@
 """The job of a worker: the arguments of its search, as bytes for another process."""
 
+import logging
 import pickle
 import time
 from collections.abc import Callable
@@ -49,6 +50,7 @@ def run_job(data: bytes, send: Send) -> Ended:
         from eenas.results.search import search
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)
+        logging.getLogger("sqlalchemy.pool").setLevel(logging.CRITICAL)  # tracebacks of interrupted connections
 
         def listener(event: Event) -> None:
             send(event)

@@ -15,6 +15,7 @@ from typing import Any
 
 from eenas.errors import MachineError
 from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.study.interrupts import repeat_swallowed
 from eenas.workers.job import run_job
 from eenas.workers.messages import Ended, Message
 from eenas.workers.places import WorkerPlace
@@ -108,6 +109,7 @@ def _main(job: bytes, outbox: Connection, log: str) -> None:
     """Run a worker. Ctrl-C is for the process that started it, which sends SIGTERM."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _interrupt)
+    repeat_swallowed(_interrupt_again)
     stream = os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
     for number in (1, 2):
         os.dup2(stream, number)
@@ -131,6 +133,11 @@ def _interrupt(number: int, frame: object) -> None:
     """Interrupt the work once: a worker that gives its trial back is not interrupted in this by another `stop`."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
+
+
+def _interrupt_again(error: BaseException | None) -> signal.Signals:
+    signal.signal(signal.SIGTERM, _interrupt)
+    return signal.SIGTERM
 
 
 def _end_with_parent() -> None:

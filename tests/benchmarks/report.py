@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import optuna
 
-from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.failures import quiet_storage
 from eenas.reporting.dashboard.study_page import publish
 from eenas.results.results import StudyResults
 from eenas.results.search import Reporting
@@ -40,7 +40,7 @@ SETTINGS = (
 
 def main() -> int:
     """Print three lines; the exit status is 1 where a limit is not kept."""
-    quiet_optuna()
+    quiet_storage()
     if len(sys.argv) > 1:
         folder = Path(sys.argv[1])
         folder.mkdir(parents=True, exist_ok=True)

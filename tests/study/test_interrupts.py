@@ -4,6 +4,7 @@ import signal
 import sqlite3
 import sys
 import threading
+import time
 from collections import Counter
 from contextlib import closing
 
@@ -13,7 +14,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from eenas.progress import Notice, Started
-from eenas.study.interrupts import held_interrupts
+from eenas.study.interrupts import held_interrupts, repeat_swallowed
 from tests.smallest_study import SETTINGS, run_search
 
 TRIALS = 4
@@ -230,6 +231,40 @@ def test_a_handler_that_changes_itself_is_kept():
     with pytest.raises(KeyboardInterrupt), held_interrupts():
         step()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+
+
+class Finalized:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+
+
+def test_an_interrupt_that_a_finalizer_swallows_is_repeated(monkeypatch):
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", said.append)
+    repeat_swallowed(lambda error: signal.SIGINT if isinstance(error, KeyboardInterrupt) else signal.SIGTERM)
+
+    def work():
+        Finalized()
+        threading.Event().wait(60)
+
+    began = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        work()
+    assert time.monotonic() - began < 60
+    assert said == []
+
+
+def test_other_errors_of_finalizers_are_said_as_before(monkeypatch):
+    said = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda dropped: said.append(dropped.exc_type))
+    repeat_swallowed(lambda error: signal.SIGINT)
+
+    class Faulty:
+        def __del__(self):
+            raise ValueError("no")
+
+    Faulty()
+    assert said == [ValueError]
 
 
 def test_other_threads_and_ignored_signals_are_left_alone():

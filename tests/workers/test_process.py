@@ -70,6 +70,20 @@ def test_a_worker_that_gives_its_trial_back_is_not_interrupted_again(tmp_path):
     assert given.exists()
 
 
+def test_a_worker_whose_interrupt_is_swallowed_is_interrupted_again(tmp_path):
+    began = tmp_path / "began"
+    job = Job(began, 600)
+    job.code = (
+        "import pathlib, time\nclass Slow:\n  def __del__(self):\n    import pathlib, time\n"
+        f"    pathlib.Path({str(began)!r}).touch()\n    time.sleep(600)\nSlow()\ntime.sleep(600)"
+    )
+    worker = WorkerProcess(pickle.dumps(job), WorkerPlace(None, 1), tmp_path / "worker-1.log")
+    until(began.exists)
+    worker.stop()
+    assert end_of(worker) == Ended("stopped")
+    assert "Exception ignored" not in (tmp_path / "worker-1.log").read_text()
+
+
 def test_a_suspended_worker_goes_on_when_it_is_woken(tmp_path):
     worker = suspended(tmp_path, 0.5)
     time.sleep(1.0)

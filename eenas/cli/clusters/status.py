@@ -7,7 +7,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import out, say, suggest, write, write_json
-from eenas.cli.terminal.failures import quiet_optuna
+from eenas.cli.terminal.failures import quiet_storage
 
 
 def status(
@@ -34,7 +34,7 @@ def status(
     from eenas.cli.tables.status_tables import print_status
     from eenas.results.status import Watch
 
-    quiet_optuna()
+    quiet_storage()
     watched = Watch(storage, name)
     try:
         while True:

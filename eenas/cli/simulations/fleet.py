@@ -7,7 +7,7 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import out, say, write_json
-from eenas.cli.terminal.failures import one_of, quiet_optuna
+from eenas.cli.terminal.failures import one_of, quiet_storage
 
 
 def fleet(
@@ -118,7 +118,7 @@ def fleet(
     from eenas.reporting.figures.figure_file import check_figure_file, write_figure
     from eenas.reporting.figures.tiers.fleet_figure import draw_fleet, fleet_facts
 
-    quiet_optuna()
+    quiet_storage()
     if figure is not None:
         check_figure_file(figure)
     for flag in ({"link": link}, {"edge": edge}, {"cloud": cloud}):

@@ -19,6 +19,7 @@ from eenas.cli.terminal.pages import page_of
 from eenas.errors import EenasError, TimeOverError
 from eenas.faults import interrupt_of, machine_fault
 from eenas.masking import masked, secrets_of
+from eenas.study.interrupts import repeat_swallowed
 
 WRONG_INPUT = 2
 OUR_MISTAKE = 1
@@ -37,12 +38,13 @@ class Terminated(KeyboardInterrupt):
 
 
 def end_on_sigterm() -> None:
-    """Make SIGTERM raise `Terminated` in this process."""
+    """Make SIGTERM raise `Terminated` in this process. It and Ctrl-C are repeated if a finalizer swallows them."""
 
     def end(number: int, frame: object) -> None:
         raise Terminated
 
     signal.signal(signal.SIGTERM, end)
+    repeat_swallowed(lambda error: signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
 
 
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
@@ -90,12 +92,16 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-def quiet_optuna() -> None:
-    """Silence the log lines of Optuna and its dashboard. The records and our own output contain this information."""
+def quiet_storage() -> None:
+    """Silence the log lines of Optuna and its dashboard. The records and our own output contain this information.
+
+    SQLAlchemy logs tracebacks of connections that Ctrl-C interrupts.
+    """
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    logging.getLogger("optuna_dashboard").setLevel(logging.CRITICAL)
+    for name in ("optuna_dashboard", "sqlalchemy.pool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
 
 
 def one_of(**given: object) -> str | None:
