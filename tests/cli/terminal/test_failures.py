@@ -1,6 +1,7 @@
 """Errors become one line and a status."""
 
 import signal
+import sys
 import warnings
 
 import pytest
@@ -74,7 +75,8 @@ def test_control_c_is_one_line_also_if_a_library_hides_it(error):
     assert (result.exit_code, result.stderr.partition(";")[0]) == (143, "terminated")
 
 
-def test_sigterm_ends_a_command_as_control_c_does():
+def test_sigterm_ends_a_command_as_control_c_does(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     before = signal.getsignal(signal.SIGTERM)
     try:
         end_on_sigterm()
