@@ -31,7 +31,7 @@ from eenas.cli.study_files.explain import explain
 from eenas.cli.study_files.init import init
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.terminal.console import replace_unencodable, say
-from eenas.cli.terminal.failures import WRONG_INPUT, end_on_sigterm, guarded
+from eenas.cli.terminal.failures import INTERRUPTED, TERMINATED, WRONG_INPUT, Terminated, end_on_sigterm, guarded
 from eenas.cli.terminal.pages import VERB_PAGES
 from eenas.cli.tiers import tiers
 from eenas.cli.train import train
@@ -116,7 +116,10 @@ def main() -> None:
             say(f"error: {flag!r} is not a flag; eenas --help lists the verbs, and eenas VERB --help their flags")
             sys.exit(WRONG_INPUT)
     end_on_sigterm()
-    app()
+    try:
+        app()
+    except KeyboardInterrupt as error:  # before a verb runs, which says so itself
+        sys.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from eenas.results.results import StudyResults
 from eenas.specs import check_options
 from eenas.study.context.data_changes import known_record, same_data
 from eenas.study.context.study_context import StudyContext, make_context
+from eenas.study.interrupts import after_interrupt
 from eenas.study.opening import own_name
 from eenas.study.outages import despite_outages
 from eenas.study.refusals import check_request, unmade_if_refused
@@ -88,12 +89,13 @@ def search(
         with storage_faults(context.database):
             reporting = Reporting(context.database, name, reporters, context.listener)
             callbacks = options.get("callbacks", ())
-            ended, failed = run_study(
+            ended = run_study(
                 context, name, identity, folder=folder, after_trial=reporting.sometimes, callbacks=callbacks
             )
-            results = reporting.last(ended)
-            if failed is not None:
-                raise failed
+            with after_interrupt(ended.interrupt):
+                results = reporting.last(ended.study)
+            if ended.failure is not None:
+                raise ended.failure
             return results
 
 

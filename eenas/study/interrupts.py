@@ -32,6 +32,20 @@ def held_interrupts() -> Iterator[None]:
             deliver()
 
 
+@contextmanager
+def after_interrupt(interrupt: KeyboardInterrupt | None) -> Iterator[None]:
+    """Raise `interrupt` in the place of errors inside the block, if there was one: it may have cut off an import.
+
+    A module that was imported by halves raises errors of any kind when it is used.
+    """
+    try:
+        yield
+    except Exception as error:
+        if interrupt is None:
+            raise
+        raise interrupt from error
+
+
 def repeat_swallowed(number_of: Callable[[BaseException | None], signal.Signals]) -> None:
     """Interrupt the main thread again, soon, where an interrupt ends in a finalizer, in which Python drops errors.
 

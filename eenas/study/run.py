@@ -4,7 +4,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from eenas.faults import interrupt_of
 from eenas.progress import Advanced, Finished, Notice, Started
 from eenas.study.context.study_context import StudyContext
 from eenas.study.experimental import experimental
+from eenas.study.interrupts import after_interrupt
 from eenas.study.opening import OpenStudy, open_shared
 from eenas.study.outages import despite_outages
 from eenas.study.presence import Presence
@@ -32,6 +33,18 @@ OUTAGES = 3
 """The largest number of outages in a row, with no trial between, before the search ends."""
 
 
+@dataclass(frozen=True)
+class EndedRun:
+    """A study whose trials have ended here.
+
+    `failure` is set if its last trials failed for the same reason, and `interrupt` if Ctrl-C or SIGTERM ended them.
+    """
+
+    study: optuna.Study
+    failure: StudyError | None
+    interrupt: KeyboardInterrupt | None
+
+
 def run_study(
     context: StudyContext,
     name: str,
@@ -40,11 +53,11 @@ def run_study(
     folder: Path | None = None,
     after_trial: Callable[[optuna.Study], None],
     callbacks: Sequence[Callback] = (),
-) -> tuple[optuna.Study, StudyError | None]:
-    """Run trials on `context` until the study has its total or its time limit is reached.
+) -> EndedRun:
+    """Run trials on `context` until the study has its total or its time limit is reached, or Ctrl-C ends them.
 
     `after_trial` and `callbacks` are called after each trial; `callbacks` have Optuna's signature, and one that calls
-    `study.stop()` ends the search. Return the study, and an error if the last trials failed for the same reason.
+    `study.stop()` ends the search.
     """
     with Presence(context.database, name, context.device_text, context.listener) as presence:
         context = replace(context, listener=presence.hear)
@@ -57,23 +70,24 @@ def run_study(
         objective = Objective(opened, presence.at_trial)
         context.limit.lift()
         try:
-            _run_trials(opened, objective, after_trial, callbacks)
+            interrupt = _run_trials(opened, objective, after_trial, callbacks)
         finally:
             with suppress(StorageError):  # the recovery of another worker gives it back
                 objective.turn.give_back()
-        opened.check()
-        context.listener(Finished("searching", objective.best_so_far()))
-        context.leases.once(
-            f"static/{name}",
-            "looking for better static networks",
-            lambda: refresh_static(opened.context, name, opened.bank),
-        )
-        return opened.study, objective.failures_alike()
+        with after_interrupt(interrupt):
+            opened.check()
+            context.listener(Finished("searching", objective.best_so_far()))
+            context.leases.once(
+                f"static/{name}",
+                "looking for better static networks",
+                lambda: refresh_static(opened.context, name, opened.bank),
+            )
+        return EndedRun(opened.study, objective.failures_alike(), interrupt)
 
 
 def _run_trials(
     opened: OpenStudy, objective: Objective, after: Callable[[optuna.Study], None], callbacks: Sequence[Callback]
-) -> None:
+) -> KeyboardInterrupt | None:
     """Run trials until the total or the time limit, Ctrl-C, a callback's stop, or too many equal failures.
 
     Every trial needs a claim (`eenas.records.claims`), so that no worker starts one beyond the total. Raises errors
@@ -105,13 +119,13 @@ def _run_trials(
                 opened.recovery.sometimes()
             must_recover = False
             if stopped or (ended := claims.ended()) >= total or objective.failures_alike():
-                return
+                return None
             seconds = context.limit.left()
             if seconds is not None and seconds <= 0:
                 if not ended:
                     raise context.limit.error()
                 listener(Notice(f"the time limit is reached after {ended} of {total} trials"))
-                return
+                return None
             if not objective.turn.take():  # other workers run the rest; a dead one is noticed here
                 objective.serve()
                 time.sleep(POLL)
@@ -119,13 +133,14 @@ def _run_trials(
                 continue
             with experimental():
                 study.optimize(objective, n_trials=1, callbacks=[after_trial], catch=(Exception,))
-            if objective.interrupted:
+            if (interrupt := objective.interrupt) is not None:
                 break
             trouble = objective.stopped_by()
-        except KeyboardInterrupt:
+        except KeyboardInterrupt as error:
+            interrupt = error.with_traceback(None)
             break
         except Exception as error:
-            if interrupt_of(error, outer) is not None:
+            if (interrupt := interrupt_of(error, outer)) is not None:
                 break
             trouble = objective.stopped_by() or objective.fault(error)
             already_finished = isinstance(error, UpdateFinishedTrialError)
@@ -146,3 +161,4 @@ def _run_trials(
     with suppress(EenasError), storage_faults(context.database):  # the next search does it otherwise
         opened.recovery.run()
     listener(Notice("stopped; rerun the command to continue"))
+    return interrupt

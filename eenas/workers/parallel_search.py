@@ -18,6 +18,7 @@ from eenas.results.read import read_results
 from eenas.results.results import StudyResults
 from eenas.results.search import Reporter, Reporting, requested
 from eenas.specs import check_options
+from eenas.study.interrupts import after_interrupt, held_interrupts
 from eenas.study.outages import despite_outages
 from eenas.study.refusals import check_request
 from eenas.study.settings.reference import STORAGE
@@ -110,19 +111,20 @@ def parallel_search(
         launch, count = ray_workers(address, job, began, options, listener)
     supervisor = Supervisor(launch, count, listener, after_trial)
     try:
-        interrupted = supervisor.run()
+        supervisor.run()
     except EenasError:
         if supervisor.is_refused and written is not None:
             written.remove_shown()
         raise
     if supervisor.name is None:
-        raise KeyboardInterrupt if interrupted else StudyError("the workers ended without a study; see their logs")
-    if interrupted:
+        raise supervisor.interrupt or StudyError("the workers ended without a study; see their logs")
+    if supervisor.interrupt is not None:
         listener(Notice("stopped; rerun the command to continue"))
-    database = Database(storage, create=False)
-    if reporters:
-        return Reporting(database, supervisor.name, reporters, listener).last(_study(database, supervisor.name))
-    return read_results(database, supervisor.name, trust_code=bool(own.get("trust_code", False)))
+    with after_interrupt(supervisor.interrupt):
+        database = Database(storage, create=False)
+        if reporters:
+            return Reporting(database, supervisor.name, reporters, listener).last(_study(database, supervisor.name))
+        return read_results(database, supervisor.name, trust_code=bool(own.get("trust_code", False)))
 
 
 def _check_local(options: WorkerOptions) -> None:
@@ -148,4 +150,6 @@ def _processes(job: SearchJob, began: float, chosen: Sequence[Any], written: Wor
 
 
 def _study(database: Database, name: str) -> optuna.Study:
-    return optuna.load_study(study_name=name, storage=open_storage(database))
+    """Open the study. The first time imports the rest of SQLAlchemy, which works no more if Ctrl-C cuts that off."""
+    with held_interrupts():
+        return optuna.load_study(study_name=name, storage=open_storage(database))

@@ -15,7 +15,7 @@ from typing import Any
 
 from eenas.errors import MachineError
 from eenas.progress import Advanced, Finished, Notice, Started
-from eenas.study.interrupts import repeat_swallowed
+from eenas.study.interrupts import held_interrupts, repeat_swallowed
 from eenas.workers.job import run_job
 from eenas.workers.messages import Ended, Message
 from eenas.workers.places import WorkerPlace
@@ -66,10 +66,11 @@ class WorkerProcess:
             self.stop()
         with contextlib.suppress(EOFError, OSError):
             while self._ended is None and self._inbox.poll():
-                message = self._inbox.recv()
+                with held_interrupts():  # a message that is half read leaves a stream that nobody can read
+                    message = self._inbox.recv()
+                    if isinstance(message, Ended):
+                        self._ended = message
                 found.append(message)
-                if isinstance(message, Ended):
-                    self._ended = message
         if self._ended is None and not is_alive:
             self._ended = Ended("died", f"{_end_of(self._process.exitcode)}; {self.log} holds its output")
             found.append(self._ended)

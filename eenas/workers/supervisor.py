@@ -44,6 +44,7 @@ class Supervisor:
         self._progress = CombinedProgress(listener)
         self._slots: list[Slot] = []
         self.name: str | None = None
+        self.interrupt: KeyboardInterrupt | None = None
         self.is_refused = False
         """Whether a worker reported an error that all would meet, before any began its trials or died."""
         self._is_searching = False
@@ -54,22 +55,21 @@ class Supervisor:
         Raises the error of a worker that every worker would meet, StudyError if a worker died DEATHS times in a row,
         and TimeOverError if the time was over before a trial finished.
         """
-        interrupted = False
         try:
             for number in range(1, self._count + 1):
                 self._slots.append(Slot(number, self._launch(number)))
             while any(slot.ended is None for slot in self._slots):
                 if not self._look():
                     time.sleep(POLL)
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as error:
+            self.interrupt = error
         finally:
             self._end_all()
             self._progress.finish()
         late = [slot.ended for slot in self._slots if slot.ended is not None and slot.ended.how == "late"]
-        if late and not interrupted and all(slot.ended in late for slot in self._slots):
+        if late and self.interrupt is None and all(slot.ended in late for slot in self._slots):
             raise TimeOverError(late[0].reason)
-        return interrupted
+        return self.interrupt is not None
 
     def _look(self) -> bool:
         """Handle the messages of all workers, and return whether there were any."""

@@ -203,3 +203,75 @@ finally:
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"eenas {__version__}\nTrue\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process in another way there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_after_a_verb_ends_the_process_without_a_traceback(number):
+    """Libraries tidy up for a moment at the end, in which a second Ctrl-C comes easily."""
+    code = f"""
+import atexit, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+from eenas.__main__ import main
+atexit.register(signal.raise_signal, {int(number)})
+sys.argv = ["eenas", "--version"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (-number, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process in another way there")
+def test_a_signal_that_is_ignored_is_ignored_after_a_verb_too():
+    code = """
+import atexit, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_IGN)
+from eenas.__main__ import main
+atexit.register(signal.raise_signal, signal.SIGINT)
+sys.argv = ["eenas", "--version"]
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process in another way there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_where_python_ignores_exceptions_ends_a_verb(number):
+    code = f"""
+import signal, time, weakref
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+from eenas.cli import main
+
+class Thing:
+    pass
+
+@main.guarded
+def verb():
+    thing = Thing()
+    seen = weakref.ref(thing, lambda _: signal.raise_signal({int(number)}))
+    del thing
+    time.sleep(600)
+
+main.app = main.typer.Typer()
+main.app.command()(verb)
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 128 + number
+    what = "interrupted" if number == signal.SIGINT else "terminated"
+    assert done.stderr == f"{what}; rerun the same command to continue from the finished steps\n"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="a signal ends a process in another way there")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_while_the_verbs_are_built_ends_without_a_traceback(number):
+    code = f"""
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
+from eenas.cli import main
+main.app = lambda: signal.raise_signal({int(number)})
+main.main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (128 + number, "")

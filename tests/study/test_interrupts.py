@@ -14,7 +14,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState
 
 from eenas.progress import Notice, Started
-from eenas.study.interrupts import held_interrupts, repeat_swallowed
+from eenas.study.interrupts import after_interrupt, held_interrupts, repeat_swallowed
 from tests.smallest_study import SETTINGS, run_search
 
 TRIALS = 4
@@ -231,6 +231,16 @@ def test_a_handler_that_changes_itself_is_kept():
     with pytest.raises(KeyboardInterrupt), held_interrupts():
         step()
     assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+
+
+def test_errors_after_an_interrupt_are_the_interrupt():
+    """It may have cut off an import, whose half then raises errors of any kind."""
+    interrupt = KeyboardInterrupt()
+    with pytest.raises(KeyboardInterrupt) as caught, after_interrupt(interrupt):
+        raise AttributeError("module has no attribute")
+    assert caught.value is interrupt
+    with pytest.raises(AttributeError), after_interrupt(None):
+        raise AttributeError("module has no attribute")
 
 
 class Finalized:

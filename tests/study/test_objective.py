@@ -262,7 +262,7 @@ def test_ctrl_c_after_the_record_of_a_trial_waits_until_optuna_has_its_values(ru
     assert trial.state == TrialState.COMPLETE
     assert tuple(trial.values) == run.record(0).values
     assert "cut_off" not in trial.user_attrs
-    assert run.objective.interrupted
+    assert isinstance(run.objective.interrupt, KeyboardInterrupt)
 
 
 def test_a_trial_beyond_the_total_is_not_run(run, monkeypatch, trainings):

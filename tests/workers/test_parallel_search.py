@@ -1,12 +1,14 @@
 """Several workers in real processes: one study with an exact total, a worker that is killed, Ctrl-C, and refusals."""
 
 import multiprocessing
+import signal
 import sqlite3
 import threading
 import time
 from collections import Counter
 from contextlib import closing
 
+import optuna
 import pytest
 import torch
 
@@ -151,7 +153,7 @@ def test_logs_lie_beside_an_sqlite_file_else_in_the_working_folder(tmp_path):
 
 def test_a_storage_that_is_away_after_a_trial_costs_the_page_only(tmp_path, monkeypatch):
     class Reaching:
-        name = None
+        name = interrupt = None
 
         def __init__(self, launch, count, listener, after_trial):
             self.after_trial = after_trial
@@ -169,7 +171,7 @@ def test_a_storage_that_is_away_after_a_trial_costs_the_page_only(tmp_path, monk
 
 def test_the_study_is_opened_for_reporters_only_when_they_are_due(tmp_path, monkeypatch):
     class Reaching:
-        name = None
+        name = interrupt = None
 
         def __init__(self, launch, count, listener, after_trial):
             self.after_trial = after_trial
@@ -187,3 +189,45 @@ def test_the_study_is_opened_for_reporters_only_when_they_are_due(tmp_path, monk
     with pytest.raises(StudyError, match="the workers ended without a study"):
         run(tmp_path, reporters=[lambda results, study: reported.append(study)])
     assert opened == reported == ["shared"]
+
+
+@pytest.mark.parametrize("name", [None, "shared"])
+def test_a_search_that_cannot_show_what_it_found_ends_as_it_was_interrupted(tmp_path, monkeypatch, name):
+    """SIGTERM ends a command with another status than Ctrl-C, so the same exception is raised."""
+
+    class Terminated(KeyboardInterrupt):
+        pass
+
+    class Interrupted:
+        def __init__(self, *arguments):
+            self.name, self.interrupt, self.is_refused = name, Terminated(), False
+
+        def run(self):
+            return True
+
+    def broken(*arguments, **options):
+        raise AttributeError("module 'sqlalchemy.orm' has no attribute")
+
+    monkeypatch.setattr(module, "Supervisor", Interrupted)
+    monkeypatch.setattr(module, "read_results", broken)
+    with pytest.raises(Terminated):
+        run(tmp_path)
+
+
+def test_ctrl_c_while_the_study_is_opened_waits_for_what_is_imported(monkeypatch):
+    """A circular import that is cut off leaves modules with which the last report fails."""
+    steps = []
+
+    def opened(database):
+        signal.raise_signal(signal.SIGINT)
+        steps.append("imported")
+
+    monkeypatch.setattr(module, "open_storage", opened)
+    monkeypatch.setattr(optuna, "load_study", lambda **options: steps.append("loaded"))
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            module._study(None, "study")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert steps == ["imported", "loaded"]

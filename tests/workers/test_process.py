@@ -90,3 +90,26 @@ def test_a_suspended_worker_goes_on_when_it_is_woken(tmp_path):
     assert worker.messages() == []
     worker.wake()
     assert end_of(worker).how == "died"  # the job that it read was none
+
+
+def test_ctrl_c_inside_a_message_loses_no_place_in_the_stream(tmp_path):
+    """The length of a message and the message are two reads; a stream that lost its place is never in order again."""
+    worker = WorkerProcess(pickle.dumps(Job(tmp_path / "began", 0)), WorkerPlace(None, 1), tmp_path / "worker-1.log")
+    until(worker._inbox.poll)
+    real, hits = worker._inbox._recv, []
+
+    def interrupted(*sizes):
+        hits.append(sizes)
+        if len(hits) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return real(*sizes)
+
+    worker._inbox._recv = interrupted
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            worker.messages()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert end_of(worker).reason  # what the worker said, as it was read
+    assert "its process" not in end_of(worker).reason

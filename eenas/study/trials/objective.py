@@ -57,15 +57,15 @@ class Objective:
         self._rule = PruningRule(LearningCurves(context.database), study, opened.front)
         self._failures: list[str] = []
         self._outer = sys.exception()
-        self.interrupted = False
-        """Whether Ctrl-C came when the last trial was already recorded."""
+        self.interrupt: KeyboardInterrupt | None = None
+        """Ctrl-C that came when the last trial was already recorded."""
         self._best = BestSoFar(context, opened.claims, study)
         self.turn = Turn(opened.claims, context.database, context.listener, context.settings.search.trials)
 
     def __call__(self, trial: optuna.Trial) -> tuple[float, ...]:
         """Run one trial and return its values in the order of the study's objectives.
 
-        Ctrl-C ends the trial, or is noted in `interrupted` if the trial is recorded by then: Optuna has to learn its
+        Ctrl-C ends the trial, or is kept in `interrupt` if the trial is recorded by then: Optuna has to learn its
         values first.
         """
         try:
@@ -77,7 +77,7 @@ class Objective:
         with contextlib.suppress(Exception):
             record = self._records.get(self._study, trial.number)
             if record is not None and record.values is not None:
-                self.interrupted = True
+                self.interrupt = interrupt
                 return record.values
             trial.set_user_attr("cut_off", STOPPED)
         raise interrupt
