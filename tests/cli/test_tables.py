@@ -44,6 +44,17 @@ def test_tables_fit_a_hundred_columns(results):
     assert "\x1b" not in text
 
 
+def test_a_narrow_terminal_lacks_the_worst_case_and_says_so(results):
+    rows = [replace(row, name="static layer1.0", leaving=(0.87, 0.1, 0.03)) for row in front_rows(results)]
+    text = drawn(front_table([backbone_row(results), *rows], "front", width=80), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "accuracy" in text
+    assert "leaving" in text
+    assert "87 10" in text
+    assert "worst " not in text.replace("the worst case is left out: it needs", "")
+    assert "this terminal has 80" in " ".join(text.split())
+
+
 def test_each_point_is_one_line_with_its_figures(results):
     rows = front_rows(results)
     lines = drawn(front_table(rows, "front")).splitlines()

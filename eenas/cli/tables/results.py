@@ -26,7 +26,8 @@ def print_results(results: StudyResults, *, rows: int | None = ROWS) -> None:
         return
     points = results.front if rows is None else with_best(results, spread(results.choices, rows))
     shown = _rows(results, points)
-    console.print(front_table([backbone_row(results), *shown], _title(results, shown, len(points), every=rows is None)))
+    title = _title(results, shown, len(points), every=rows is None)
+    console.print(front_table([backbone_row(results), *shown], title, width=console.width))
     _print_own_costs(results, shown)
     _print_robustness(results, shown)
     if shown:
@@ -38,7 +39,8 @@ def print_network(results: StudyResults, points: tuple[FrontPoint, ...]) -> None
     """Print the operating points of one network."""
     shown = list(dict.fromkeys(point_row(item, results) for item in points))
     console = out()
-    console.print(front_table([backbone_row(results), *shown], f"Operating points of {shown[0].name}"))
+    title = f"Operating points of {shown[0].name}"
+    console.print(front_table([backbone_row(results), *shown], title, width=console.width))
     _print_own_costs(results, shown)
     _print_robustness(results, shown)
     console.print(networks_table(shown))

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Sequence
 
 from rich import box
-from rich.table import Table
+from rich.cells import cell_len
+from rich.table import Column, Table
 
 from eenas.cli.terminal.console import WIDTH
 from eenas.percent import percent
@@ -33,15 +34,35 @@ def table(title: str, *columns: str, right: Sequence[int] = ()) -> Table:
     return made
 
 
-def front_table(rows: Sequence[FrontRow], title: str) -> Table:
+def front_table(rows: Sequence[FrontRow], title: str, *, width: int = WIDTH) -> Table:
     """Return points of the front: absolute and relative costs, the worst case, and the share that leaves at each exit.
 
-    The study's own costs are in `own_costs_tables`, because this table is limited in width.
+    The study's own costs are in `own_costs_tables`, because this table is limited in width. A table that does not fit
+    into `width` columns lacks the worst case, and its caption says so.
     """
+    made = _front_table(rows, title, with_worst=True)
+    needed = sum(_least(column) + 1 for column in made.columns) + 1
+    if needed <= width:
+        return made
+    made = _front_table(rows, title, with_worst=False)
+    made.caption = f"the worst case is left out: it needs {needed} columns, this terminal has {width}"
+    made.caption_justify = "left"
+    return made
+
+
+def _least(column: Column) -> int:
+    """Return the least width of a column in which no word is broken and no figure is cut."""
+    texts = [str(column.header), *(str(cell) for cell in column.cells)]
+    parts = [part for text in texts for part in (text.split("\n") if column.no_wrap else text.split())]
+    return max((cell_len(part) for part in parts), default=0)
+
+
+def _front_table(rows: Sequence[FrontRow], title: str, *, with_worst: bool) -> Table:
     share, leaving = "of the\nbackbone", "% leaving\nat each exit"
     words = [cost.word for cost in _known(rows[0])] if rows else []
     expected = (head for word in words for head in (word, share))
-    columns = ("", "accuracy", *expected, *(f"worst\n{word}" for word in words), leaving)
+    worst = (f"worst\n{word}" for word in words if with_worst)
+    columns = ("", "accuracy", *expected, *worst, leaving)
     marks = {"recommended": "▸", "knee": "*"}
     made = table(title, *columns, right=range(1, len(columns) - 1))
     for row in rows:
@@ -49,7 +70,7 @@ def front_table(rows: Sequence[FrontRow], title: str) -> Table:
             " ".join((row.name, *(mark for name, mark in marks.items() if getattr(row, name)))),
             percent(row.accuracy),
             *(text for cost in _known(row) for text in (cost.text, cost.share_text(0))),
-            *(cost.worst_text(0) for cost in _known(row)),
+            *(cost.worst_text(0) for cost in _known(row) if with_worst),
             _leaving(row),
         )
     return made
