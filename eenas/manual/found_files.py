@@ -77,16 +77,24 @@ def find_files(folder: Path, home: Path | None = None) -> FoundFiles:
             unread.append(FoundTask(spec=f"{spec}:{shown}", kind=_KINDS[spec], words=f"{shown}, which is not read yet"))
     encoders = [each for each in entries if (each / "config.json").is_file()]
     files = [each for each in entries if each.is_file()]
+    if not (tasks or unread) and any(is_image(each.name) for each in files) and not _named_modules(files, home):
+        refused.append("images without class folders; make one folder of images for each class")
+        shown = _relative(folder, home)
+        unread.append(FoundTask(spec=f"folder:{shown}", kind="images", words="images that are not in class folders"))
     return FoundFiles(
         tasks=tuple(tasks),
         backbones=(
-            *(f"./{_relative(file, home)}:{name}" for file in files if file.suffix == ".py" for name in _modules(file)),
+            *_named_modules(files, home),
             *(f"hf:{_relative(each, home)}" for each in encoders),
         ),
         weights=tuple((_relative(file, home), _named_after(file)) for file in files if file.suffix in WEIGHTS),
         refused=tuple(refused),
         unread=tuple(unread),
     )
+
+
+def _named_modules(files: list[Path], home: Path) -> list[str]:
+    return [f"./{_relative(file, home)}:{name}" for file in files if file.suffix == ".py" for name in _modules(file)]
 
 
 def _is_text(name: str) -> bool:

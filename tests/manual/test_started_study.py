@@ -199,3 +199,14 @@ def test_an_empty_folder_gives_a_study_of_the_digits_and_a_missing_one_an_error(
     assert 'spec = "digits"' in started(tmp_path)
     with pytest.raises(TaskError, match="cannot be read"):
         find_files(tmp_path / "none")
+
+
+def test_images_without_class_folders_are_named_instead_of_the_digits(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"")
+    found = find_files(tmp_path)
+    assert found.refused == ("images without class folders; make one folder of images for each class",)
+    assert [each.spec for each in found.unread] == ["folder:."]
+    (tmp_path / "net.py").write_text(
+        "from torch import nn\n\n\ndef make(num_classes):\n    return nn.Linear(2, num_classes)\n"
+    )
+    assert find_files(tmp_path).unread == ()  # a picture beside code is not data
