@@ -32,6 +32,8 @@ def find(kind: Kind, name: str) -> Path:
     path = Path(name)
     if os.path.isfile(name):  # unlike Path.is_file it takes any text
         return path
+    if os.path.isdir(name):
+        raise SpecError(f"{shortened(name)}: a folder, not a file; give a .toml file or a shipped name")
     if path.suffix == ".toml" or len(path.parts) > 1:
         raise SpecError(f"{shortened(name)}: no such file; give a path or a shipped name ({', '.join(names(kind))})")
     raise SpecError(f"{shortened(name)}: no such file in {kind}; {nearest(name, names(kind))}")

@@ -10,6 +10,7 @@ from eenas import shipped
 from eenas.backbones.load import BackboneSpec
 from eenas.designs.keys import SECTIONS
 from eenas.designs.space import load_space
+from eenas.errors import SpecError
 from eenas.reporting.report.page import FIGURES, load_page
 from eenas.reporting.report.report_page import load_report
 from eenas.reporting.report.report_panels import PANELS
@@ -31,6 +32,11 @@ def test_a_file_is_found_by_its_name_as_it_is_in_the_checkout(kind: Kind, file: 
     found = shipped.find(kind, file.stem)
     assert found.read_bytes() == file.read_bytes()
     assert tomllib.loads(found.read_text(encoding="utf-8"))
+
+
+def test_a_folder_in_place_of_a_file_is_refused_as_such(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="a folder, not a file; give a "):
+        shipped.find("studies", str(tmp_path))
 
 
 @pytest.mark.parametrize("kind", KINDS)

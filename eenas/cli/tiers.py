@@ -48,7 +48,7 @@ def tiers(
     json: options.Json = False,
     trust_code: options.TrustCode = False,
 ) -> None:
-    """Print the best split of a network between a device and a server.
+    """Print the best split between a device and a server.
 
     The device runs the segments and branches up to the split. What has not left by then crosses the link, and the
     server runs the rest. Prints the expected time by part, bytes, and energy and price where given; then how the

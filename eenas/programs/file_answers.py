@@ -156,13 +156,17 @@ def _files(path: Path, preprocessing: Preprocessing) -> list[Path | Unanswered]:
     if not path.is_dir():
         return [path]
     try:
-        names = sorted(entry.name for entry in os.scandir(path) if not entry.is_dir())
+        entries = list(os.scandir(path))
+        names = sorted(entry.name for entry in entries if not entry.is_dir())
     except OSError as error:
         return [Unanswered(file=path, reason=f"{shown}: cannot be read ({error.strerror}); change its permissions")]
     found = [path / name for name in names if name.lower().endswith(known)]
     if not found:
         more = ", ..." if len(known) > 6 else ""
-        return [Unanswered(file=path, reason=f"{shown}: contains no {kind} files ({', '.join(known[:6])}{more})")]
+        reason = f"{shown}: contains no {kind} files ({', '.join(known[:6])}{more})"
+        if len(names) < len(entries):
+            reason += "; folders in it are not read, so give one of them"
+        return [Unanswered(file=path, reason=reason)]
     return [_hidden(file) if is_hidden(file.name) else file for file in found]
 
 

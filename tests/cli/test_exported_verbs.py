@@ -63,7 +63,7 @@ def test_run(call, model, pictures, monkeypatch):
 
 def test_run_refuses_what_it_cannot_answer(call, model, pictures, tmp_path):
     refused(call("run", model, tmp_path / "none.png"), "none.png: no such file")
-    refused(call("run", model, tmp_path), "contains no image files")
+    refused(call("run", model, tmp_path), "contains no image files", "folders in it are not read")
     (pictures / "0.png").write_bytes(b"nonsense")
     refused(call("run", model, pictures), "0.png", "unknown image format")
     refused(call("run", tmp_path, pictures / "1.png"), "has no eenas.json")

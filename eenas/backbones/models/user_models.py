@@ -93,8 +93,8 @@ def user_transform(
     input_size = size_of(inputs)
     if input_size is None:
         raise BackboneError(
-            f"{label}: its input size is unknown; pass input_size=N (--set task.input_size=N), "
-            f"or give the module an attribute {ATTRIBUTE}"
+            f"{label}: its input size is unknown; pass input_size=N (--set task.input_size=N; "
+            f"--input-size N of eenas backbone), or give the module an attribute {ATTRIBUTE}"
         )
     return default_transform(input_size, channels_of(module, inputs.size("channel") or 3, sides_of(input_size)))
 

@@ -86,5 +86,5 @@ def _silent(status: StudyStatus) -> str:
 
 
 def _best(best: BestTrial) -> str:
-    where = "of all" if best.within is None else f"within {percent(best.within, 0)} of the backbone's MACs"
+    where = "of all trials" if best.within is None else f"within {percent(best.within, 0)} of the backbone's MACs"
     return f"best accuracy {where}: {percent(best.accuracy)} (trial {best.number})"
