@@ -17,7 +17,9 @@ from eenas.study.settings.limits import Limits, amount
 def no_front(results: StudyResults, limits: Limits | None = None) -> str:
     """Return one line that explains why no point is offered, with the nearest miss and a remedy."""
     if not results.networks:
-        return "no trial has finished; rerun `eenas search` to continue, with --debug to see why trials failed"
+        failed = any(trial.state == "failed" for trial in results.trials)
+        see = ", with --debug to see why trials failed" if failed else ""
+        return f"no trial has finished; rerun `eenas search` to continue{see}"
     wanted = results.settings.constraints if limits is None else results.settings.constraints.and_also(limits)
     found = nearest_miss(results.networks, results.backbone, wanted)
     assert found is not None

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from eenas.errors import DesignError, ExportError, FrontError, SpecError, StudyError
+from eenas.records.trials import TrialRecord
 from eenas.results.choice import Choice, choose_design, choose_point
 from eenas.results.front import build_front
 from eenas.study.rivals.offered_points import points_of
@@ -208,8 +209,11 @@ def test_a_design_file_has_no_estimate(smallest_study, tmp_path):
 def test_what_cannot_be_chosen_says_what_can():
     with pytest.raises(StudyError, match=r"has no network 'trial 77'; nearest"):
         choose_design(RESULTS, Choice(network="77"))
-    with pytest.raises(FrontError, match="no trial has finished"):
+    with pytest.raises(FrontError, match=r"no trial has finished; rerun `eenas search` to continue$"):
         choose_design(study(0), Choice())
+    failed = TrialRecord(study="s", number=0, state="failed", reason="ValueError: shapes differ")
+    with pytest.raises(FrontError, match=r"to continue, with --debug to see why trials failed$"):
+        choose_design(replace(study(0), trials=(failed,)), Choice())
     with pytest.raises(FrontError, match="only one way to choose, got network and knee"):
         Choice(network="trial 1", knee=True)
     with pytest.raises(FrontError, match="no scores"):
