@@ -6,7 +6,7 @@ The library itself never prints.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
@@ -14,6 +14,13 @@ class Notice:
     """A notice of one line, such as a default that was used or a repair."""
 
     text: str
+
+
+@dataclass(frozen=True)
+class Stopped(Notice):
+    """Ctrl-C or SIGTERM has ended the trials before their total; what was found follows."""
+
+    interrupt: KeyboardInterrupt = field(default_factory=KeyboardInterrupt, compare=False)
 
 
 @dataclass(frozen=True)

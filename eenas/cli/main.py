@@ -31,7 +31,7 @@ from eenas.cli.study_files.explain import explain
 from eenas.cli.study_files.init import init
 from eenas.cli.tables.spaces import spaces
 from eenas.cli.terminal.console import replace_unencodable, say
-from eenas.cli.terminal.failures import INTERRUPTED, TERMINATED, WRONG_INPUT, Terminated, end_on_sigterm, guarded
+from eenas.cli.terminal.failures import WRONG_INPUT, end_on_sigterm, guarded, status_of
 from eenas.cli.terminal.pages import VERB_PAGES
 from eenas.cli.tiers import tiers
 from eenas.cli.train import train
@@ -119,7 +119,7 @@ def main() -> None:
     try:
         app()
     except KeyboardInterrupt as error:  # before a verb runs, which says so itself
-        sys.exit(TERMINATED if isinstance(error, Terminated) else INTERRUPTED)
+        sys.exit(status_of(error))
 
 
 if __name__ == "__main__":

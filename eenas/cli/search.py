@@ -10,8 +10,9 @@ import typer
 
 from eenas.cli import options
 from eenas.cli.terminal.console import BEGAN, say, suggest, write_json
-from eenas.cli.terminal.failures import quiet_storage
+from eenas.cli.terminal.failures import quiet_storage, status_of
 from eenas.cli.terminal.progress import listening
+from eenas.progress import Event, Stopped
 
 
 def search(
@@ -83,7 +84,7 @@ def search(
 ) -> None:
     """Search for early-exit designs of a backbone.
 
-    Rerun the same command to resume a search. Ctrl-C ends it and prints the results so far.
+    Rerun the same command to resume a search. Ctrl-C ends it and prints the results so far, with exit status 130.
 
     \b
     Examples:
@@ -97,7 +98,14 @@ def search(
     from eenas.workers.parallel_search import parallel_search
 
     quiet_storage()
-    with listening() as listener:
+    stopped: list[Stopped] = []
+    with listening() as shown:
+
+        def listener(event: Event) -> None:
+            if isinstance(event, Stopped):
+                stopped.append(event)
+            shown(event)
+
         results = parallel_search(
             backbone,
             task=task,
@@ -126,14 +134,17 @@ def search(
         )
     if json:
         write_json(to_json(results))
-        return
-    print_results(results)
-    if not results.front:
-        say(no_front(results))
-        return
-    if results.recommended:
-        suggest("train", best=True, **options.study_flags(storage, results.name, artifacts, trust_code=trust_code))
-    suggest("dashboard", **options.study_flags(storage, None, artifacts))
+    else:
+        print_results(results)
+        if not results.front:
+            say(no_front(results))
+        else:
+            flags = options.study_flags(storage, results.name, artifacts, trust_code=trust_code)
+            if results.recommended:
+                suggest("train", best=True, **flags)
+            suggest("dashboard", **options.study_flags(storage, None, artifacts))
+    if stopped:
+        raise typer.Exit(status_of(stopped[0].interrupt))
 
 
 def assignments(

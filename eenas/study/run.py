@@ -13,7 +13,7 @@ from optuna.exceptions import UpdateFinishedTrialError
 
 from eenas.errors import EenasError, StorageError, StudyError
 from eenas.faults import interrupt_of
-from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.progress import Advanced, Finished, Notice, Started, Stopped
 from eenas.study.context.study_context import StudyContext
 from eenas.study.experimental import experimental
 from eenas.study.interrupts import after_interrupt
@@ -160,5 +160,5 @@ def _run_trials(
     study._storage.remove_session()  # outside the handler, which keeps cursors open from which SQLite cannot write
     with suppress(EenasError), storage_faults(context.database):  # the next search does it otherwise
         opened.recovery.run()
-    listener(Notice("stopped; rerun the command to continue"))
+    listener(Stopped("stopped; rerun the command to continue", interrupt))
     return interrupt

@@ -43,7 +43,7 @@ class CombinedProgress:
         if isinstance(event, Notice):
             if event.text not in self._said:
                 self._said.add(event.text)
-                self._listener(event)
+                self._listener(Notice(event.text))  # one worker that is stopped does not stop the search
         elif event.phase == SEARCHING:
             self._search(event)
         elif not event.phase.startswith(WAITING) and self._owners.setdefault(event.phase, worker) == worker:

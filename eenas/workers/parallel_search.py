@@ -11,7 +11,7 @@ from torch import nn
 from eenas.errors import EenasError, StorageError, StudyError
 from eenas.masking import masked_url
 from eenas.measurement.latency_profile import read_latency_profile
-from eenas.progress import Listener, Notice, silent
+from eenas.progress import Listener, Notice, Stopped, silent
 from eenas.records.database import Database
 from eenas.records.urls import read_url, sqlite_file
 from eenas.results.read import read_results
@@ -119,7 +119,7 @@ def parallel_search(
     if supervisor.name is None:
         raise supervisor.interrupt or StudyError("the workers ended without a study; see their logs")
     if supervisor.interrupt is not None:
-        listener(Notice("stopped; rerun the command to continue"))
+        listener(Stopped("stopped; rerun the command to continue", supervisor.interrupt))
     with after_interrupt(supervisor.interrupt):
         database = Database(storage, create=False)
         if reporters:

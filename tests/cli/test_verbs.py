@@ -12,9 +12,11 @@ import pytest
 import eenas
 from eenas import shipped
 from eenas.cli.tables.profiles import profile_by_name
+from eenas.cli.terminal.failures import Terminated
 from eenas.designs.placement import candidates
 from eenas.errors import StudyError
 from eenas.handle.lists import LISTS
+from eenas.progress import Stopped
 from eenas.reporting.facts.selection import with_best
 from eenas.reporting.report.report_source import Asked
 from eenas.results.choice import Choice
@@ -93,6 +95,22 @@ def test_search_prints_json_and_no_hint(call, library):
     answer = call("search", "--backbone", "resnet50", "--json")
     assert json.loads(answer.out)["study"] == study(3).name
     assert "next:" not in answer.err
+
+
+@pytest.mark.parametrize(("interrupt", "status"), [(KeyboardInterrupt(), 130), (Terminated(), 143)])
+@pytest.mark.parametrize("flag", [None, "--json"])
+def test_search_that_was_stopped_shows_what_it_found_and_has_its_status(call, monkeypatch, interrupt, status, flag):
+    """A cluster starts a worker again that did not end with status 0, and `eenas search && ...` goes no further."""
+
+    def stopped(*arguments, listener, **options):
+        listener(Stopped("stopped; rerun the command to continue", interrupt))
+        return study(3)
+
+    monkeypatch.setattr("eenas.results.search.search", stopped)
+    answer = call("search", "--backbone", "resnet50", *([flag] if flag else []))
+    assert answer.status == status
+    assert "stopped; rerun the command to continue" in answer.err
+    assert "trial" in answer.out
 
 
 def test_search_without_a_finished_trial(call, library):

@@ -5,7 +5,7 @@ from collections import deque
 import pytest
 
 from eenas.errors import MachineError, SpecError, StorageError, StudyError, TimeOverError
-from eenas.progress import Advanced, Finished, Notice, Started
+from eenas.progress import Advanced, Finished, Notice, Started, Stopped
 from eenas.workers import supervisor as module
 from eenas.workers.combined_progress import CombinedProgress
 from eenas.workers.messages import Ended, Reached, ended_by
@@ -173,6 +173,12 @@ def test_the_time_is_over_only_if_no_worker_finished_a_trial():
 def test_how_an_error_ends_a_worker(error, how, reason):
     ended = ended_by(error)
     assert (ended.how, ended.reason) == (how, reason)
+
+
+def test_one_stopped_worker_is_no_stopped_search():
+    heard = []
+    CombinedProgress(heard.append).of(1)(Stopped("stopped; rerun"))
+    assert [(type(event), event.text) for event in heard] == [(Notice, "stopped; rerun")]
 
 
 def test_progress_of_several_workers_is_that_of_one_study():

@@ -47,6 +47,11 @@ def end_on_sigterm() -> None:
     repeat_swallowed(lambda error: signal.SIGTERM if isinstance(error, Terminated) else signal.SIGINT)
 
 
+def status_of(interrupt: KeyboardInterrupt) -> int:
+    """Return the exit status of a command that this interrupt ended."""
+    return TERMINATED if isinstance(interrupt, Terminated) else INTERRUPTED
+
+
 def guarded(verb: Callable[..., None]) -> Callable[..., None]:
     """Return the verb with a `--debug` flag, and with errors printed as lines.
 
@@ -66,9 +71,8 @@ def guarded(verb: Callable[..., None]) -> Callable[..., None]:
             raise
         except (KeyboardInterrupt, Exception, SystemExit) as error:
             if (interrupt := interrupt_of(error)) is not None:
-                ends = isinstance(interrupt, Terminated)
-                what, status = ("terminated", TERMINATED) if ends else ("interrupted", INTERRUPTED)
-                _end(f"{what}; rerun the same command to continue from the finished steps", status)
+                what = "terminated" if isinstance(interrupt, Terminated) else "interrupted"
+                _end(f"{what}; rerun the same command to continue from the finished steps", status_of(interrupt))
             if isinstance(error, TimeOverError):
                 _end(_line(error), TIME_OVER, debug, secrets)
             if isinstance(error, EenasError):
