@@ -137,7 +137,7 @@ def _run_trials(
                 break
             trouble = objective.stopped_by()
         except KeyboardInterrupt as error:
-            interrupt = error.with_traceback(None)
+            interrupt = error
             break
         except Exception as error:
             if (interrupt := interrupt_of(error, outer)) is not None:
@@ -157,7 +157,8 @@ def _run_trials(
         study._storage.remove_session()
         objective.clear_fault()
         listener(Notice(f"the storage was unavailable for a moment ({trouble}); the search continues"))
-    study._storage.remove_session()  # outside the handler, which keeps cursors open from which SQLite cannot write
+    interrupt.__traceback__ = None  # its frames keep cursors open, with which SQLite cannot write
+    study._storage.remove_session()
     with suppress(EenasError), storage_faults(context.database):  # the next search does it otherwise
         opened.recovery.run()
     listener(Stopped("stopped; rerun the command to continue", interrupt))
